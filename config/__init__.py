@@ -1,0 +1,1 @@
+"""The ground: errors, settings and logging; imports nothing else of ours."""

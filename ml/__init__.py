@@ -1,0 +1,1 @@
+"""The science: volumes, alignment, networks, inference, synthetic heads, training; no network."""

@@ -1,0 +1,1 @@
+"""What survives a restart: received files, the index, results and deliveries; interprets no DICOM."""
