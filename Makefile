@@ -1,0 +1,49 @@
+# Everything a contributor types. `make check` and `make test` are exactly what CI runs.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+PACKAGES := config storage ml node run_node.py tests benchmarks
+JOBS ?= 2
+
+.PHONY: help install demo test test-fast test-peers check format lint types imports clean
+
+help:  ## What can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/installed: setup.cfg constraints.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,train]'
+	touch $@
+
+install: $(VENV)/installed  ## Make .venv and install the project and its tools in it
+
+demo: install  ## Run the main job: a node, a small PACS, three synthetic studies, their reports
+	$(BIN)/midline demo --out demo-output
+
+test: install  ## All tests that need nothing from outside
+	$(BIN)/pytest --quiet --numprocesses $(JOBS) --dist worksteal
+
+test-fast: install  ## Unit tests only
+	$(BIN)/pytest --quiet --numprocesses $(JOBS) --dist worksteal tests/unit
+
+test-peers: install  ## Tests against third-party DICOM software; see tests/peers
+	$(BIN)/pytest --quiet -m peers
+
+check: lint types imports  ## Style, types, direction of imports
+
+lint: install
+	$(BIN)/ruff check $(PACKAGES)
+	$(BIN)/ruff format --check $(PACKAGES)
+
+types: install
+	$(BIN)/mypy
+
+imports: install
+	$(BIN)/lint-imports
+
+format: install  ## Put the code into its form
+	$(BIN)/ruff check --fix $(PACKAGES)
+	$(BIN)/ruff format $(PACKAGES)
+
+clean:  ## Remove what can be made again
+	rm -rf $(VENV) build dist *.egg-info demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,6 @@
+"""Start Midline without installing it: ``python run_node.py serve`` is ``midline serve``."""
+
+from node.cli import main
+
+if __name__ == "__main__":
+    main()
