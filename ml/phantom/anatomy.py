@@ -1,0 +1,230 @@
+"""The parameters of one synthetic head, and what of it does not depend on a bleed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml.phantom.texture import Texture, sample_texture
+
+
+@dataclass(frozen=True, eq=False)
+class Textures:
+    """The random fields of a head.
+
+    Attributes
+    ----------
+    sulci
+        Its zero surfaces are the sulci.
+    drift
+        Large and smooth: bends surfaces and shifts brightness.
+    mottle
+        Fine: grain of tissue and bone.
+    clot
+        Medium: lobes of a haematoma.
+    """
+
+    sulci: Texture
+    drift: Texture
+    mottle: Texture
+    clot: Texture
+
+
+@dataclass(frozen=True)
+class Skull:
+    """Sizes of the cranial cavity (half axes) and of what surrounds it, mm; and the bone's HU."""
+
+    half_width_mm: float
+    half_length_mm: float
+    height_mm: float
+    thickness_mm: float
+    scalp_mm: float
+    bone_hu: float
+    squareness: float
+    floor_shift_mm: float
+    has_frontal_sinus: bool
+    has_aerated_mastoid: bool
+
+
+@dataclass(frozen=True)
+class Brain:
+    """Sizes of the brain's spaces and the HU of its tissues.
+
+    Attributes
+    ----------
+    csf_mm
+        Thickness of the fluid between inner table and brain.
+    sulcus_mm
+        Half width of a sulcus at the surface.
+    sulcus_depth_mm
+        How deep sulci reach.
+    fissure_mm
+        Half width of the interhemispheric fissure.
+    ventricle
+        Size of the ventricles, 1 being that of a grown person in middle age.
+    grey_hu, white_hu, csf_hu
+        Attenuation without cupping.
+    cupping_hu, cupping_mm
+        Brightening of brain next to bone by beam hardening, and its reach.
+    vertex_hu
+        Further brightening towards the vertex, where the bone is cut tangentially.
+    petrous_hu
+        Depth of the dark bands between the petrous bones.
+    """
+
+    csf_mm: float
+    sulcus_mm: float
+    sulcus_depth_mm: float
+    fissure_mm: float
+    ventricle: float
+    grey_hu: float
+    white_hu: float
+    csf_hu: float
+    cupping_hu: float
+    cupping_mm: float
+    vertex_hu: float
+    petrous_hu: float
+
+
+@dataclass(frozen=True)
+class Dura:
+    """Half thickness (mm) and HU of falx, tentorium and venous sinuses."""
+
+    falx_mm: float
+    falx_hu: float
+    tentorium_mm: float
+    tentorium_hu: float
+    sinus_hu: float
+    sinus_size: float
+
+
+@dataclass(frozen=True)
+class Mimics:
+    """Bright and dark findings that are not intracranial blood; None or 0 where absent.
+
+    Attributes
+    ----------
+    choroid_hu, choroid_mm
+        Calcified choroid plexus of the left and of the right side.
+    pineal_hu, falx_hu, ganglia_hu, dentate_hu
+        Calcification of the pineal gland, of the falx, of basal ganglia and dentate nuclei.
+    artery_hu
+        Basilar and middle cerebral arteries (dense in a thrombosis or a high haematocrit).
+    scalp_haematoma
+        Direction in the axial plane (radians from the left towards the front) and thickness, mm.
+    infarct
+        Centre and radius of an old infarct, mm: (x, y, z, radius).
+    leukoaraiosis_hu
+        Darkening of the white matter around the ventricles.
+    """
+
+    choroid_hu: tuple[float, float] | None
+    choroid_mm: float
+    pineal_hu: float | None
+    falx_hu: float | None
+    ganglia_hu: float | None
+    dentate_hu: float | None
+    artery_hu: float
+    scalp_haematoma: tuple[float, float] | None
+    infarct: tuple[float, float, float, float] | None
+    leukoaraiosis_hu: float
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A synthetic head without a bleed."""
+
+    skull: Skull
+    brain: Brain
+    dura: Dura
+    mimics: Mimics
+    textures: Textures
+
+
+def sample_head(rng: np.random.Generator) -> Head:
+    """Draw a head; its age, which widens the spaces, runs from young to very old."""
+    age = rng.uniform()
+    return Head(
+        skull=_sample_skull(rng),
+        brain=_sample_brain(rng, age),
+        dura=_sample_dura(rng),
+        mimics=_sample_mimics(rng, age),
+        textures=Textures(
+            sulci=sample_texture(rng, blob_mm=rng.uniform(3.5, 4.3), symmetry=0.45),
+            drift=sample_texture(rng, blob_mm=11.0, symmetry=0.4),
+            mottle=sample_texture(rng, blob_mm=2.8, symmetry=0.2),
+            clot=sample_texture(rng, blob_mm=6.5, symmetry=0.0),
+        ),
+    )
+
+
+def _sample_skull(rng: np.random.Generator) -> Skull:
+    scale = rng.normal(1, 0.03)
+    return Skull(
+        half_width_mm=67 * scale * rng.normal(1, 0.025),
+        half_length_mm=82 * scale * rng.normal(1, 0.02),
+        height_mm=78 * scale * rng.normal(1, 0.015),
+        thickness_mm=rng.uniform(4.5, 8.0),
+        scalp_mm=rng.uniform(3.5, 8.0),
+        bone_hu=rng.uniform(1050, 1400),
+        squareness=rng.uniform(2.1, 2.5),
+        floor_shift_mm=rng.normal(0, 2),
+        has_frontal_sinus=rng.uniform() < 0.85,
+        has_aerated_mastoid=rng.uniform() < 0.85,
+    )
+
+
+def _sample_brain(rng: np.random.Generator, age: float) -> Brain:
+    grey_hu = rng.normal(37.5, 1.8)
+    hydrocephalus = 0.6 if rng.uniform() < 0.06 else 0.0
+    return Brain(
+        csf_mm=0.5 + 2.2 * age * rng.uniform(0.4, 1),
+        sulcus_mm=0.5 + 1.3 * age * rng.uniform(0.4, 1),
+        sulcus_depth_mm=rng.uniform(13, 20),
+        fissure_mm=0.5 + 0.9 * age,
+        ventricle=0.75 + 0.75 * age * rng.uniform(0.4, 1) + hydrocephalus,
+        grey_hu=grey_hu,
+        white_hu=grey_hu - rng.uniform(5.5, 10.0),
+        csf_hu=rng.normal(8, 2),
+        cupping_hu=rng.uniform(3, 11),
+        cupping_mm=rng.uniform(3, 7),
+        vertex_hu=rng.uniform(0, 7),
+        petrous_hu=rng.uniform(6, 18),
+    )
+
+
+def _sample_dura(rng: np.random.Generator) -> Dura:
+    return Dura(
+        falx_mm=rng.uniform(0.5, 1.4),
+        falx_hu=rng.uniform(46, 66),
+        tentorium_mm=rng.uniform(0.8, 2.0),
+        tentorium_hu=rng.uniform(44, 62),
+        sinus_hu=rng.uniform(45, 66),
+        sinus_size=rng.uniform(0.8, 1.3),
+    )
+
+
+def _sample_mimics(rng: np.random.Generator, age: float) -> Mimics:
+    def perhaps(chance: float, low: float, high: float) -> float | None:
+        value = rng.uniform(low, high)
+        return value if rng.uniform() < chance else None
+
+    left, right = rng.uniform(50, 300, 2)
+    has_choroid, has_scalp, has_infarct = rng.uniform(size=3) < (0.7, 0.2, 0.12)
+    return Mimics(
+        choroid_hu=(float(left), float(right)) if has_choroid else None,
+        choroid_mm=rng.uniform(1.2, 3.4),
+        pineal_hu=perhaps(0.6, 60, 300),
+        falx_hu=perhaps(0.15, 90, 300),
+        ganglia_hu=perhaps(0.12, 50, 130),
+        dentate_hu=perhaps(0.06, 50, 100),
+        artery_hu=rng.uniform(38, 60),
+        scalp_haematoma=(rng.uniform(-np.pi, np.pi), rng.uniform(4, 12)) if has_scalp else None,
+        infarct=_sample_infarct(rng) if has_infarct else None,
+        leukoaraiosis_hu=age * rng.uniform(0, 9),
+    )
+
+
+def _sample_infarct(rng: np.random.Generator) -> tuple[float, float, float, float]:
+    side = float(rng.choice((-1.0, 1.0)))
+    place = (side * rng.uniform(24, 52), rng.uniform(-50, 45), rng.uniform(0, 45))
+    return *place, rng.uniform(5, 16)

@@ -1,0 +1,216 @@
+"""How a bleed looks on a plane: its shape, its brightness, and how it pushes the brain."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ml.phantom.anatomy import Head
+from ml.phantom.brain import FAR_MM, Spaces, tentorium_height
+from ml.phantom.lesions import (
+    SUBTYPE_OF,
+    Bleed,
+    Epidural,
+    Intraparenchymal,
+    Intraventricular,
+    Subarachnoid,
+    Subdural,
+)
+from ml.phantom.plane import Plane
+from ml.phantom.shapes import Field, Place, blend, ellipsoid, inside, ramp
+from ml.phantom.skull import Cavity
+from ml.volume import Subtype
+
+Shares = dict[Subtype, Field]
+"""Share of each pixel that is blood of a subtype."""
+
+
+def pushed(place: Place, bleeds: Sequence[Bleed]) -> Place:
+    """Find where the brain at each position lay before the bleeds pushed it across."""
+    x, y, z = place
+    shift: Field = np.zeros_like(x)
+    for bleed in bleeds:
+        match bleed:
+            case Intraparenchymal(supratentorial=True):
+                radius = sum(bleed.radii_mm) / 3
+                amount, centre, reach = 0.22 * radius, bleed.centre, 2.2 * radius
+                side = float(np.sign(centre[0]))
+            case Epidural():
+                dx, dy, dz = (60 * v for v in bleed.direction)
+                amount, centre, reach = 0.28 * bleed.height_mm, (dx, dy, dz), 45.0
+                side = bleed.side
+            case Subdural(kind="convexity"):
+                amount, reach, side = 0.38 * bleed.width_mm, 50.0, bleed.side
+                centre = (side * 45, *bleed.middle_mm)
+            case _:
+                continue
+        away = ((y - centre[1]) ** 2 + (z - centre[2]) ** 2) / (2 * reach * reach)
+        shift += side * amount * np.exp(-away - ((x - centre[0]) / (1.6 * reach)) ** 2)
+    return x + shift, y, z
+
+
+def extra_axial_distance(
+    plane: Plane, head: Head, cavity: Cavity, bleed: Epidural | Subdural
+) -> Field:
+    """Signed distance to a bleed between bone and brain, mm, before it is cut by the bone."""
+    if isinstance(bleed, Epidural):
+        return _lens(plane, head, bleed)
+    x, y, z = plane.place
+    along = np.abs((y - bleed.middle_mm[0]) / bleed.extent_mm[0]) ** 3
+    along += np.abs((z - bleed.middle_mm[1]) / bleed.extent_mm[1]) ** 3
+    width = bleed.width_mm * np.exp(-along) * ramp(bleed.side * x - 5, 10) - 0.6
+    crescent = -cavity.distance - width + 0.35 * plane.drift
+    return np.where(width > 0.3, crescent, FAR_MM)
+
+
+def _lens(plane: Plane, head: Head, bleed: Epidural) -> Field:
+    """Ball whose centre lies outside the head; it stops at the sutures."""
+    skull = head.skull
+    direction = np.array(bleed.direction)
+    axes = np.array([skull.half_width_mm, skull.half_length_mm, skull.height_mm])
+    surface = direction / np.sqrt(((direction / axes) ** 2).sum())
+    normal = direction / axes**2
+    normal /= np.linalg.norm(normal)
+    cx, cy, cz = (float(v) for v in surface + normal * (bleed.curvature_mm - bleed.height_mm))
+    radius = bleed.curvature_mm
+    ball = ellipsoid(plane.place, (cx, cy, cz), (radius, radius, radius)) + 0.5 * plane.drift
+    x, y, z = plane.place
+    if abs(surface[1]) < 28:
+        coronal = y - (30 - 0.25 * (z - 40))
+        ball = np.maximum(ball, np.maximum(coronal, -62 - y))
+    lens: Field = np.maximum(ball, 2 - bleed.side * x)
+    return lens
+
+
+def paint_bleeds(
+    hu: Field, plane: Plane, head: Head, cavity: Cavity, spaces: Spaces, *, bleeds: Sequence[Bleed]
+) -> Shares:
+    """Paint bleeds into the cavity, in place, and return where they are."""
+    shares: Shares = {}
+    for bleed in bleeds:
+        match bleed:
+            case Intraparenchymal():
+                share = _paint_haematoma(hu, plane, head, spaces, bleed)
+            case Intraventricular():
+                share = _ventricle_blood(plane, spaces, bleed)
+                blend(hu, share, bleed.hu + 2 * plane.mottle)
+            case Subarachnoid():
+                share = _cistern_blood(plane, cavity, spaces, bleed)
+                blend(hu, share, bleed.hu + 1.5 * plane.mottle)
+            case Subdural(kind="falx") | Subdural(kind="tentorium"):
+                share = _dural_sheet(plane, cavity, spaces, bleed)
+                blend(hu, share, bleed.hu + 1.5 * plane.mottle)
+            case _:
+                distance = extra_axial_distance(plane, head, cavity, bleed)
+                share = inside(distance, plane.edge_mm) * inside(cavity.distance, plane.edge_mm)
+                blend(hu, share, _layered(plane, bleed))
+        subtype = SUBTYPE_OF[type(bleed)]
+        shares[subtype] = np.maximum(shares[subtype], share) if subtype in shares else share
+    return shares
+
+
+def _layered(plane: Plane, bleed: Epidural | Subdural) -> Field:
+    """Brightness of an extra-axial bleed; two ages of blood separate by gravity."""
+    bright = bleed.hu + 2 * plane.mottle + 1.5 * plane.drift
+    if isinstance(bleed, Subdural) and bleed.sediment_hu:
+        bright -= bleed.sediment_hu * ramp(plane.place[1] - bleed.middle_mm[0], 24)
+    return bright
+
+
+def _paint_haematoma(
+    hu: Field, plane: Plane, head: Head, spaces: Spaces, bleed: Intraparenchymal
+) -> Field:
+    share = np.zeros(plane.shape, np.float32)
+    reach = 2.5 * max(bleed.radii_mm) + 3 * bleed.oedema_mm + 12
+    window = plane.near(bleed.centre, reach)
+    if window is None:
+        return share
+    dx, dy, dz = (
+        v[window] - np.float32(c) for v, c in zip(spaces.place, bleed.centre, strict=True)
+    )
+    cosine, sine = np.cos(bleed.turn_rad), np.sin(bleed.turn_rad)
+    turned = (cosine * dx + sine * dy, cosine * dy - sine * dx, dz)
+    smallest = min(bleed.radii_mm)
+    distance = np.minimum(
+        ellipsoid(turned, (0, 0, 0), bleed.radii_mm),
+        ellipsoid((dx, dy, dz), bleed.lobe_offset_mm, (bleed.lobe_mm,) * 3),
+    )
+    clot = plane.sample(head.textures.clot)[window]
+    distance += bleed.roughness * smallest * clot + 0.5 * plane.mottle[window]
+    wall = spaces.wall[window]
+    if bleed.supratentorial:
+        same_side = -np.sign(bleed.centre[0]) * spaces.place[0][window] + 0.8
+        distance = np.maximum(distance, same_side)
+        above = -tentorium_height(spaces.place)[window] + 1.5
+        distance = np.maximum(distance, above * (spaces.place[1][window] < -10))
+    distance = np.maximum(distance, wall + 1.2)
+    rim = np.clip(1 - distance / bleed.oedema_mm, 0, 1) * inside(-spaces.depth[window], 2)
+    hu[window] -= 9 * rim * (hu[window] > head.brain.csf_hu + 8)
+    ventricle = np.minimum(spaces.ventricles, spaces.fourth_ventricle)[window]
+    local = inside(distance, plane.edge_mm * 2) * (1 - inside(ventricle, plane.edge_mm))
+    bright = bleed.hu - 3 + 2.5 * plane.mottle[window] + 3 * np.clip(-distance / 6, 0, 1)
+    blend(hu[window], local, bright)
+    share[window] = local
+    return share
+
+
+def _ventricle_blood(plane: Plane, spaces: Spaces, bleed: Intraventricular) -> Field:
+    x, y, _ = spaces.place
+    lateral = inside(spaces.ventricles, plane.edge_mm * 1.2)
+    fourth = inside(spaces.fourth_ventricle, plane.edge_mm * 1.2)
+    match bleed.kind:
+        case "level":
+            # Blood settles at the back of the lying patient: gravity follows the table.
+            lateral = lateral * ramp(bleed.level_mm - plane.place[1], 2) * (np.abs(x) > 9)
+            fourth = fourth * np.float32(bleed.level_mm > -42)
+        case "cast of one":
+            lateral = lateral * ramp(bleed.side * x - 0.5, 2) * ramp(28 + 4 * plane.drift - y, 4)
+            fourth = fourth * np.float32(0)
+        case "cast":
+            lateral = lateral * ramp(plane.drift + 1.1, 0.8)
+        case "third":
+            lateral = lateral * (np.abs(x) < 6)
+    share: Field = np.maximum(lateral, fourth) * inside(spaces.wall + 3, 2)
+    return share
+
+
+def _cistern_blood(plane: Plane, cavity: Cavity, spaces: Spaces, bleed: Subarachnoid) -> Field:
+    """Blood in sulci, fissures and cisterns around a centre; it distends what it fills."""
+    x, y, z = spaces.place
+    cx, cy, cz = bleed.centre
+    away = (x - cx) ** 2 + (y - cy) ** 2 + ((z - cz) * 1.2) ** 2
+    near = np.exp(-away / (2 * bleed.reach_mm**2))
+    filled = np.clip((near - 0.42 + 0.13 * plane.drift) * 6, 0, 1)
+    if not filled.any():
+        return np.zeros(plane.shape, np.float32)
+    edge = plane.edge_mm
+    shallow = np.clip(1 - spaces.depth / 17, 0, 1)
+    width = np.maximum(spaces.sulcus_width, bleed.filled_mm * shallow)
+    sulci = inside(spaces.sulci - width, edge) * (spaces.depth < 17)
+    sulci = sulci * (1 - 0.8 * spaces.cerebellum)
+    fissure = inside(np.abs(x) - spaces.fissure_width, edge) * (spaces.fissure_width > 0.1)
+    space = np.maximum(np.maximum(sulci, fissure), inside(spaces.sylvian - 0.6, edge))
+    surface = inside(spaces.depth, edge) * inside(spaces.wall + 0.2, edge)
+    space = np.maximum(np.maximum(space, 0.9 * surface), inside(spaces.cisterns, edge * 1.5))
+    ventricle = np.minimum(spaces.ventricles, spaces.fourth_ventricle)
+    in_cavity = inside(cavity.distance + 0.3, edge) * (1 - inside(ventricle, edge))
+    share: Field = space * filled * in_cavity
+    return share
+
+
+def _dural_sheet(plane: Plane, cavity: Cavity, spaces: Spaces, bleed: Subdural) -> Field:
+    """Lay a sheet of blood beside the falx or on the tentorium."""
+    x, y, z = spaces.place
+    half = 0.5 * bleed.width_mm
+    across = bleed.side * x
+    if bleed.kind == "falx":
+        half_here = half * np.exp(-(((y - bleed.middle_mm[0]) / 30) ** 2))
+        sheet = np.abs(across - 0.6 - half_here) - half_here + 0.3
+        sheet = np.maximum(sheet, 0.3 - across)
+        there = (spaces.fissure_width > 0.05) * inside(np.abs(z - bleed.middle_mm[1]) - 40, 6)
+    else:
+        height = tentorium_height(spaces.place)
+        sheet = np.abs(height - half * 0.8) - half + 0.3 * plane.drift
+        sheet = np.maximum(np.maximum(sheet, y + 18), np.maximum(12 - across, across - 55))
+        there = np.ones_like(x)
+    share: Field = inside(sheet, plane.edge_mm) * inside(cavity.distance + 0.4, plane.edge_mm)
+    return share * there

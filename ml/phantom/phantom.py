@@ -1,0 +1,184 @@
+"""Synthetic head CT with true masks: from a seed to a volume."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.phantom.anatomy import Head, sample_head
+from ml.phantom.bleeding import Shares, extra_axial_distance, paint_bleeds, pushed
+from ml.phantom.brain import find_spaces, paint_brain
+from ml.phantom.dura import brighten_at_bone, paint_calcification, paint_dura
+from ml.phantom.lesions import Bleed, Epidural, Subdural, sample_bleed
+from ml.phantom.plane import Plane, make_plane
+from ml.phantom.pose import Pose, Scan, make_grid, sample_pose, true_midline
+from ml.phantom.scanner import Imaging, sample_imaging, scanned
+from ml.phantom.shapes import Field, blend, inside
+from ml.phantom.skull import make_cavity, paint_outside
+from ml.volume import Grid, Mask, Subtype, Volume
+
+_LEAST_ML = 1.0
+"""A subtype that was asked for has at least this volume."""
+_MAX_DRAWS = 6
+"""So often a bleed that came out too small is drawn again, larger each time."""
+_THICK_MM = 2.0
+"""Slices thicker than this are averaged from the planes of their two faces."""
+_LEAST_SHARE = {
+    Subtype.IPH: 0.5,
+    Subtype.IVH: 0.5,
+    Subtype.EDH: 0.5,
+    Subtype.SDH: 0.5,
+    Subtype.SAH: 0.36,
+}
+"""Share of a voxel from which it is labelled; thin layers of blood are seen earlier."""
+
+
+@dataclass(frozen=True, eq=False)
+class Phantom:
+    """A synthetic head CT.
+
+    Attributes
+    ----------
+    volume
+        The scan, in HU.
+    mask
+        The true bleeds, on the same grid.
+    subtypes
+        The subtypes in the mask.
+    yaw_deg, midline_mm
+        The true midline of slice k is the line cos(yaw) (x - midline_mm[k]) + sin(yaw) y = 0,
+        where x runs along the rows, y along the columns, both in mm from the middle of the
+        image. A bleed pushes the brain, not this line.
+    scan, imaging
+        The protocol, and what it left to chance.
+    """
+
+    volume: Volume
+    mask: Mask
+    subtypes: tuple[Subtype, ...]
+    yaw_deg: float
+    midline_mm: NDArray[np.float64]
+    scan: Scan
+    imaging: Imaging
+
+
+@dataclass(frozen=True, eq=False)
+class _Slab:
+    """Clean slices, shape (Z, Y, X): HU, and share of blood for each subtype."""
+
+    hu: NDArray[np.float32]
+    shares: dict[Subtype, NDArray[np.float32]]
+
+
+def make_phantom(
+    seed: int, subtypes: Sequence[Subtype] = (), *, scan: Scan | None = None
+) -> Phantom:
+    """Make a synthetic head CT.
+
+    Parameters
+    ----------
+    seed
+        The same seed, subtypes and scan give the same phantom.
+    subtypes
+        The subtypes of haemorrhage that the head has, each at least 1 ml.
+    scan
+        The protocol; by default 32 slices of 5 mm with 512 x 512 pixels.
+
+    Raises
+    ------
+    ValueError
+        If the scan shows no 1 ml of a subtype, whatever is drawn (it misses the head).
+    """
+    scan = scan or Scan()
+    wanted = tuple(sorted(set(subtypes)))
+    rng = np.random.default_rng([seed, 0])
+    head = sample_head(rng)
+    pose = sample_pose(rng, scan.pose_spread)
+    back_mm = head.skull.half_length_mm + head.skull.thickness_mm + head.skull.scalp_mm
+    imaging = sample_imaging(rng, scan, back_of_head_mm=back_mm - float(pose.shift_mm[1]))
+    grid = make_grid(scan)
+    draws = dict.fromkeys(wanted, 0)
+    while True:
+        bleeds = [_draw_bleed(seed, subtype, head, draw) for subtype, draw in draws.items()]
+        slab = _render(head, pose, grid, imaging, bleeds)
+        mask = Mask(labels=_labels(slab, grid), grid=grid)
+        small = [subtype for subtype in wanted if mask.volume_ml(subtype) < _LEAST_ML]
+        if not small:
+            break
+        for subtype in small:
+            draws[subtype] += 1
+            if draws[subtype] == _MAX_DRAWS:
+                raise ValueError(f"no {_LEAST_ML} ml of {subtype.name} fit into the scanned part")
+    hu = scanned(np.random.default_rng([seed, 1]), slab.hu, scan, imaging)
+    yaw_deg, midline_mm = true_midline(pose, grid)
+    return Phantom(
+        volume=Volume(hu=hu, grid=grid),
+        mask=mask,
+        subtypes=wanted,
+        yaw_deg=yaw_deg,
+        midline_mm=midline_mm,
+        scan=scan,
+        imaging=imaging,
+    )
+
+
+def _draw_bleed(seed: int, subtype: Subtype, head: Head, draw: int) -> Bleed:
+    rng = np.random.default_rng([seed, 2, int(subtype), draw])
+    return sample_bleed(rng, subtype, head, growth=1.25**draw)
+
+
+def _render(head: Head, pose: Pose, grid: Grid, imaging: Imaging, bleeds: Sequence[Bleed]) -> _Slab:
+    """Average planes into slices; neighbouring slices share the plane between them."""
+    num_slices = grid.shape[0]
+    thick = float(grid.slice_steps_mm[0]) > _THICK_MM
+    offsets = (-0.5, 0.5) if thick else (0.0,)
+    hu = np.full(grid.shape, -1000, np.float32)
+    shares: dict[Subtype, NDArray[np.float32]] = {}
+    weight = np.float32(1 / len(offsets))
+    for step in range(num_slices + len(offsets) - 1):
+        plane = make_plane(head, pose, grid, step + offsets[0], edge_mm=imaging.blur_mm)
+        if plane is None:
+            continue
+        plane_hu, plane_shares = _paint(plane, head, bleeds)
+        for index in range(max(step - len(offsets) + 1, 0), min(step + 1, num_slices)):
+            hu[index][plane.window] += (plane_hu + 1000) * weight
+            for subtype, share in plane_shares.items():
+                if subtype not in shares:
+                    shares[subtype] = np.zeros(grid.shape, np.float32)
+                shares[subtype][index][plane.window] += share * weight
+    return _Slab(hu=hu, shares=shares)
+
+
+def _paint(plane: Plane, head: Head, bleeds: Sequence[Bleed]) -> tuple[Field, Shares]:
+    """Paint one plane."""
+    cavity = make_cavity(plane, head)
+    hu = paint_outside(plane, head, cavity)
+    if float(cavity.distance.min()) > plane.edge_mm:
+        return hu, {}
+    wall = cavity.distance
+    for bleed in bleeds:
+        if isinstance(bleed, Epidural) or (
+            isinstance(bleed, Subdural) and bleed.kind == "convexity"
+        ):
+            wall = np.maximum(wall, -extra_axial_distance(plane, head, cavity, bleed))
+    x, y, z = pushed(plane.place, bleeds)
+    spaces = find_spaces(plane, head, (x + 0.7 * plane.drift, y, z), wall)
+    content = paint_brain(plane, head, spaces)
+    paint_dura(content, plane, head, cavity, spaces)
+    paint_calcification(content, plane, head, spaces)
+    shares = paint_bleeds(content, plane, head, cavity, spaces, bleeds=bleeds)
+    brighten_at_bone(content, plane, head, cavity)
+    blend(hu, inside(cavity.distance, plane.edge_mm), content)
+    return hu, shares
+
+
+def _labels(slab: _Slab, grid: Grid) -> NDArray[np.uint8]:
+    """Label each voxel by the subtype that fills most of it."""
+    labels = np.zeros(grid.shape, np.uint8)
+    most = np.zeros(grid.shape, np.float32)
+    for subtype, share in slab.shares.items():
+        more = (share > _LEAST_SHARE[subtype]) & (share > most)
+        labels[more] = subtype
+        most[more] = share[more]
+    return labels
