@@ -97,7 +97,8 @@ def _centre_line_mm(grid: Grid) -> NDArray[np.float64]:
     heights_mm = grid.slice_origins_mm @ superior_normal(grid)
     heights_mm = heights_mm - heights_mm.mean()
     line: NDArray[np.float64] = np.polyfit(heights_mm, centres_mm, 1)
-    return line[1] + heights_mm[:, None] * line[0]
+    smooth_mm: NDArray[np.float64] = line[1] + heights_mm[:, None] * line[0]
+    return smooth_mm
 
 
 def _head(hu: NDArray[np.float32], pixel_mm: float) -> NDArray[np.bool_]:
