@@ -1,1 +1,1 @@
-"""What survives a restart: received files, the index, results and deliveries; interprets no DICOM."""
+"""What survives a restart: received files, the index, results, deliveries; interprets no DICOM."""

@@ -1,0 +1,230 @@
+"""The database: one engine, one transaction over everything that survives a restart.
+
+SQLite (WAL, write lock taken at BEGIN, on a local disk) or PostgreSQL. The queue uses the same
+engine, so that a study's completion and its job can be written together.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from config.errors import DatabaseBusyError, SettingsError, StorageError, StorageFullError
+from storage.index import StudyIndex
+from storage.jobs import Jobs
+from storage.migrations import configuration
+from storage.results import Results
+from storage.tables import UtcDateTime
+from storage.workers import Workers
+
+BUSY_TIMEOUT_MS = 30_000
+"""How long SQLite waits for another process's write lock."""
+POOL_SIZE = 20
+UPGRADE_LOCK = 0x4D49444C
+"""Number of the PostgreSQL advisory lock under which one process upgrades at a time."""
+FULL_SQLSTATES = ("53100", "53200")
+BUSY_SQLSTATES = ("40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03", "57014")
+BUSY_SQLSTATE_CLASS = "08"
+
+
+class Transaction:
+    """One transaction: everything done through it is committed together, or not at all."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    @cached_property
+    def studies(self) -> StudyIndex:
+        """Studies and the images held of them."""
+        return StudyIndex(self.session)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Analyses."""
+        return Jobs(self.session)
+
+    @cached_property
+    def results(self) -> Results:
+        """What was made, and where it has been delivered."""
+        return Results(self.session)
+
+    @cached_property
+    def workers(self) -> Workers:
+        """Worker processes and their signs of life."""
+        return Workers(self.session)
+
+    def now(self) -> datetime:
+        """Read the database's clock: the one that several hosts agree on; SQLite's has seconds."""
+        clock = sa.func.current_timestamp(type_=UtcDateTime())
+        return self.session.execute(sa.select(sa.type_coerce(clock, UtcDateTime()))).scalar_one()
+
+
+class Database:
+    """The index and the queue's state, on SQLite or PostgreSQL.
+
+    Parameters
+    ----------
+    url
+        ``sqlite:///path`` or ``postgresql+psycopg://user@host/name``.
+
+    Raises
+    ------
+    SettingsError
+        If the URL names another kind of database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _create_engine(url)
+
+    def upgrade(self) -> None:
+        """Bring the tables to the newest version; safe when several processes start at once.
+
+        Raises
+        ------
+        StorageError
+            If the database cannot be reached or changed.
+        """
+        with _mapped_errors(), self.engine.connect() as connection:
+            _lock_for_upgrade(connection)
+            command.upgrade(configuration(connection), "head")
+            connection.commit()
+
+    @contextmanager
+    def begin(self) -> Iterator[Transaction]:
+        """Open a transaction for reading and writing; it commits at the end, or rolls back.
+
+        On SQLite the write lock is taken here, so that nothing read in it can be outdated when it
+        writes.
+
+        Raises
+        ------
+        DatabaseBusyError
+            If another process holds the database for too long, or it cannot be reached.
+        StorageFullError
+            If the database has no room.
+        StorageError
+            If the database refuses what was asked for another reason.
+        """
+        with _mapped_errors(), Session(self.engine, expire_on_commit=False) as session:
+            if self._is_sqlite:
+                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+            yield Transaction(session)
+            session.commit()
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """Open a transaction that only reads one consistent state, and waits for no writer.
+
+        Raises
+        ------
+        StorageError
+            As `begin`.
+        """
+        with _mapped_errors(), Session(self.engine, expire_on_commit=False) as session:
+            if self._is_sqlite:
+                session.connection().exec_driver_sql("BEGIN")
+            else:
+                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            yield Transaction(session)
+            session.rollback()
+
+    def close(self) -> None:
+        """Close all connections; the database can be used again afterwards."""
+        self.engine.dispose()
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+
+def _create_engine(url: str) -> sa.Engine:
+    """Make the engine that index and queue share."""
+    try:
+        kind = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise SettingsError("storage.database_url is no database URL") from error
+    if kind.get_backend_name() == "sqlite":
+        return _create_sqlite_engine(kind)
+    if kind.get_driver_name() == "psycopg":
+        return sa.create_engine(
+            kind, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True
+        )
+    raise SettingsError(
+        f"storage.database_url is of kind {kind.drivername!r}; "
+        "known are 'sqlite' and 'postgresql+psycopg'"
+    )
+
+
+def _create_sqlite_engine(url: sa.URL) -> sa.Engine:
+    """Make an engine on a file, in WAL mode and durable at each commit."""
+    if not url.database or url.database == ":memory:":
+        raise SettingsError("storage.database_url names no file: sqlite:///path is needed")
+    Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine = sa.create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        connection.isolation_level = "IMMEDIATE"
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    return engine
+
+
+def _lock_for_upgrade(connection: sa.Connection) -> None:
+    """Begin a transaction in which no other process upgrades."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
+
+
+@contextmanager
+def _mapped_errors() -> Iterator[None]:
+    """Turn the errors of SQLAlchemy into ours; their text may quote rows, so it is dropped."""
+    try:
+        yield
+    except sa.exc.TimeoutError as error:
+        raise DatabaseBusyError("no database connection became free in time") from error
+    except sa.exc.DBAPIError as error:
+        raise _named(error) from error
+
+
+def _named(error: sa.exc.DBAPIError) -> StorageError:
+    """Name the fault behind a database error."""
+    if isinstance(error.orig, sqlite3.Error):
+        name = getattr(error.orig, "sqlite_errorname", None) or type(error.orig).__name__
+        is_full = name == "SQLITE_FULL"
+        is_busy = name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+    else:
+        state = getattr(error.orig, "sqlstate", None)
+        name = state or type(error.orig).__name__
+        is_full = state in FULL_SQLSTATES
+        is_busy = (
+            state in BUSY_SQLSTATES
+            or (state or "").startswith(BUSY_SQLSTATE_CLASS)
+            or (state is None and isinstance(error, sa.exc.OperationalError))
+        )
+    if is_full:
+        return StorageFullError(f"the database has no room ({name})")
+    if is_busy:
+        return DatabaseBusyError(f"the database is held by another process or away ({name})")
+    return StorageError(f"the database refused ({name})")

@@ -1,0 +1,227 @@
+"""DICOM files on the disk, whole or not at all.
+
+A file is written beside its place, forced to the disk, and renamed; the folder is forced to the
+disk as well. So a crash leaves a ``.part`` that nobody reads, or the whole file. Names come from
+digests and own numbers, never from a UID (CVE-2026-32711). On hosts that share the store it must
+be a file system with atomic renames.
+"""
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from config.errors import StorageError, StorageFullError
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+PART_SUFFIX = ".part"
+FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of our own making: where it is, relative to the root, and what it holds."""
+
+    path: str
+    sha256: str
+    num_bytes: int
+
+
+class FileStore:
+    """A folder of files that are only ever added, moved aside or removed.
+
+    Parameters
+    ----------
+    root
+        Folder of the store; made if missing, for this user alone.
+    reserve_bytes
+        Free space below which nothing more is accepted.
+    """
+
+    def __init__(self, root: Path, *, reserve_bytes: int) -> None:
+        self._root = root.resolve()
+        self._reserve_bytes = reserve_bytes
+        with _mapped_errors("make the store's folder"):
+            self._root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+
+    @property
+    def root(self) -> Path:
+        """Absolute path of the store's folder."""
+        return self._root
+
+    def check_space(self) -> None:
+        """Check that there is room for more.
+
+        Raises
+        ------
+        StorageFullError
+            If less than the reserve is free.
+        """
+        with _mapped_errors("read the free space"):
+            free = shutil.disk_usage(self._root).free
+        if free < self._reserve_bytes:
+            raise StorageFullError(
+                f"{free} bytes are free, storage.reserve_bytes is {self._reserve_bytes}"
+            )
+
+    def write_received(self, pieces: Iterable[bytes], *, sha256: str) -> str:
+        """Write a received file; when it returns, the file survives a loss of power.
+
+        Parameters
+        ----------
+        pieces
+            The file's bytes in order: preamble, file meta information, data set.
+        sha256
+            Digest of the data set, hexadecimal; names the file, so a repetition takes no room.
+
+        Returns
+        -------
+        str
+            Path relative to the root.
+
+        Raises
+        ------
+        StorageFullError
+            If the disk is full.
+        StorageError
+            If it cannot be written for another reason.
+        """
+        if not SHA256.fullmatch(sha256):
+            raise ValueError("sha256 must be 64 lower-case hexadecimal digits")
+        relative = f"received/{sha256[:2]}/{sha256}.dcm"
+        self._write(relative, pieces)
+        return relative
+
+    def write_result(self, content: bytes, *, job_id: int, suffix: str = ".dcm") -> StoredFile:
+        """Write an object that a job made; another run of the same job overwrites nothing.
+
+        Raises
+        ------
+        StorageFullError, StorageError
+            As `write_received`.
+        """
+        sha256 = hashlib.sha256(content).hexdigest()
+        relative = f"results/{job_id}/{sha256}{suffix}"
+        self._write(relative, [content])
+        return StoredFile(path=relative, sha256=sha256, num_bytes=len(content))
+
+    def quarantine(self, relative: str) -> str:
+        """Move a received file aside, and give its new path; repeating it does no harm.
+
+        Raises
+        ------
+        StorageError
+            If there is no such file, or it cannot be moved.
+        """
+        source = self.path(relative)
+        target = self._root / "quarantine" / source.name
+        with _mapped_errors("quarantine a file"):
+            self._make_folder(target.parent)
+            if source.exists() or not target.exists():
+                source.replace(target)
+                _sync_folder(target.parent)
+                _sync_folder(source.parent)
+        return target.relative_to(self._root).as_posix()
+
+    def remove(self, relative: str) -> None:
+        """Remove a file; one that is gone already is no error.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be removed.
+        """
+        with _mapped_errors("remove a file"):
+            self.path(relative).unlink(missing_ok=True)
+
+    def path(self, relative: str) -> Path:
+        """Absolute path of a file of the store.
+
+        Raises
+        ------
+        StorageError
+            If the path leads out of the store.
+        """
+        path = (self._root / relative).resolve()
+        if path == self._root or not path.is_relative_to(self._root):
+            raise StorageError("a stored path leads out of the store")
+        return path
+
+    def sweep_parts(self, *, now: datetime, older_than: timedelta = timedelta(hours=1)) -> int:
+        """Remove what a crash left half written, and count it.
+
+        Parameters
+        ----------
+        older_than
+            Younger ones may belong to another process that is writing them.
+        """
+        before = (now - older_than).timestamp()
+        num_removed = 0
+        for part in self._root.rglob(f"*{PART_SUFFIX}"):
+            with suppress(FileNotFoundError):
+                if part.stat().st_mtime <= before:
+                    part.unlink()
+                    num_removed += 1
+        return num_removed
+
+    def _write(self, relative: str, pieces: Iterable[bytes]) -> None:
+        target = self.path(relative)
+        part = target.with_name(f"{target.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
+        with _mapped_errors("write a file"):
+            self._make_folder(target.parent)
+            try:
+                _write_and_sync(part, pieces)
+                part.replace(target)
+            except BaseException:
+                with suppress(OSError):
+                    part.unlink(missing_ok=True)
+                raise
+            _sync_folder(target.parent)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder below the root, each level safe on the disk before the next."""
+        if folder.is_dir():
+            return
+        self._make_folder(folder.parent)
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _write_and_sync(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a new file and force it to the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        for piece in pieces:
+            file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force a folder's entries to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _mapped_errors(action: str) -> Iterator[None]:
+    """Turn the operating system's errors into ours."""
+    try:
+        yield
+    except OSError as error:
+        name = errno.errorcode.get(error.errno or 0, "unknown error")
+        if error.errno in FULL_ERRORS:
+            raise StorageFullError(f"cannot {action}: no room ({name})") from error
+        raise StorageError(f"cannot {action} ({name})") from error
