@@ -234,9 +234,9 @@ def fluid_share(spaces: Spaces, edge_mm: float) -> Field:
     width = spaces.sulcus_width
     sulci = inside(spaces.sulci - width, edge_mm) * np.clip(width * 2.2, 0, 1)
     fissure = inside(np.abs(spaces.place[0]) - spaces.fissure_width, edge_mm)
-    share = np.maximum(sulci, fissure * np.clip(spaces.fissure_width * 4, 0, 1))
+    share: Field = np.maximum(sulci, fissure * np.clip(spaces.fissure_width * 4, 0, 1))
     share = np.maximum(share, inside(spaces.sylvian, edge_mm * 1.5))
-    share = np.maximum(share, inside(spaces.cisterns, edge_mm * 1.5))
+    np.maximum(share, inside(spaces.cisterns, edge_mm * 1.5), out=share)
     return share
 
 
