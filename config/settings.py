@@ -43,6 +43,14 @@ def _checked_ae_title(title: str) -> str:
     return title
 
 
+def _is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 AETitle = Annotated[str, AfterValidator(_checked_ae_title)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
@@ -353,11 +361,3 @@ def _known_keys(location: tuple[int | str, ...]) -> tuple[str, ...]:
     sections["destinations"] = DestinationSettings
     inner = sections.get(str(location[0])) if len(location) > 1 else None
     return tuple((inner or Settings).model_fields)
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine alone."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
