@@ -1,0 +1,1 @@
+"""Tests against third-party DICOM software and files; they need ../shared."""

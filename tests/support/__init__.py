@@ -1,0 +1,1 @@
+"""What several tests need: synthetic inputs and small programs."""
