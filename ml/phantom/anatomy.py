@@ -64,7 +64,9 @@ class Brain:
     grey_hu, white_hu, csf_hu
         Attenuation without cupping.
     cupping_hu, cupping_mm
-        Brightening of brain next to bone by beam hardening, and its reach.
+        Brightening of brain next to bone by beam hardening and scatter, and its reach.
+    broad_cupping_hu, broad_cupping_mm
+        The same, weaker and over the whole brain.
     vertex_hu
         Further brightening towards the vertex, where the bone is cut tangentially.
     petrous_hu
@@ -81,6 +83,8 @@ class Brain:
     csf_hu: float
     cupping_hu: float
     cupping_mm: float
+    broad_cupping_hu: float
+    broad_cupping_mm: float
     vertex_hu: float
     petrous_hu: float
 
@@ -140,12 +144,15 @@ class Head:
     textures: Textures
 
 
-def sample_head(rng: np.random.Generator) -> Head:
-    """Draw a head; its age, which widens the spaces, runs from young to very old."""
+def sample_head(rng: np.random.Generator, *, hydrocephalic: bool = False) -> Head:
+    """Draw a head; its age, which widens the spaces, runs from young to very old.
+
+    With `hydrocephalic` its ventricles are wide, as they are when blood blocks them.
+    """
     age = rng.uniform()
     return Head(
         skull=_sample_skull(rng),
-        brain=_sample_brain(rng, age),
+        brain=_sample_brain(rng, age, hydrocephalic=hydrocephalic),
         dura=_sample_dura(rng),
         mimics=_sample_mimics(rng, age),
         textures=Textures(
@@ -173,30 +180,33 @@ def _sample_skull(rng: np.random.Generator) -> Skull:
     )
 
 
-def _sample_brain(rng: np.random.Generator, age: float) -> Brain:
-    grey_hu = rng.normal(37.5, 1.8)
-    hydrocephalus = 0.6 if rng.uniform() < 0.06 else 0.0
+def _sample_brain(rng: np.random.Generator, age: float, *, hydrocephalic: bool) -> Brain:
+    grey_hu = rng.normal(36.0, 2.0)
+    wide, chance = rng.uniform(0.2, 0.7), rng.uniform()
+    hydrocephalus = wide if chance < (0.8 if hydrocephalic else 0.08) else 0.0
     return Brain(
         csf_mm=0.5 + 2.2 * age * rng.uniform(0.4, 1),
         sulcus_mm=0.5 + 1.3 * age * rng.uniform(0.4, 1),
-        sulcus_depth_mm=rng.uniform(13, 20),
+        sulcus_depth_mm=rng.uniform(14, 26),
         fissure_mm=0.5 + 0.9 * age,
-        ventricle=0.75 + 0.75 * age * rng.uniform(0.4, 1) + hydrocephalus,
+        ventricle=0.8 + 0.9 * age * rng.uniform(0.4, 1) + hydrocephalus,
         grey_hu=grey_hu,
         white_hu=grey_hu - rng.uniform(5.5, 10.0),
         csf_hu=rng.normal(8, 2),
-        cupping_hu=rng.uniform(3, 11),
-        cupping_mm=rng.uniform(3, 7),
-        vertex_hu=rng.uniform(0, 7),
+        cupping_hu=rng.uniform(3, 22),
+        cupping_mm=rng.uniform(2, 4.5),
+        broad_cupping_hu=rng.uniform(0, 11),
+        broad_cupping_mm=rng.uniform(8, 20),
+        vertex_hu=rng.uniform(0, 15),
         petrous_hu=rng.uniform(6, 18),
     )
 
 
 def _sample_dura(rng: np.random.Generator) -> Dura:
     return Dura(
-        falx_mm=rng.uniform(0.5, 1.4),
+        falx_mm=rng.uniform(0.3, 0.9),
         falx_hu=rng.uniform(46, 66),
-        tentorium_mm=rng.uniform(0.8, 2.0),
+        tentorium_mm=rng.uniform(0.6, 1.8),
         tentorium_hu=rng.uniform(44, 62),
         sinus_hu=rng.uniform(45, 66),
         sinus_size=rng.uniform(0.8, 1.3),

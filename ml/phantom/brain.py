@@ -262,8 +262,8 @@ def _grey_share(plane: Plane, spaces: Spaces) -> Field:
             if window is None:
                 continue
             nucleus = ellipsoid((sign * x[window], y[window], z[window]), centre, radii)
-            nucleus += 0.5 * plane.mottle[window]
-            grey[window] = np.maximum(grey[window], 0.85 * inside(nucleus, 2))
+            nucleus += 0.8 * plane.mottle[window] + 1.2 * plane.drift[window]
+            grey[window] = np.maximum(grey[window], 0.75 * inside(nucleus, 4))
     folia = np.clip(0.55 + 0.3 * plane.mottle + 0.3 * np.sin(spaces.sulci * 2.2), 0, 1)
     blend(grey, spaces.cerebellum, folia)
     return grey

@@ -28,12 +28,13 @@ def paint_dura(hu: Field, plane: Plane, head: Head, cavity: Cavity, spaces: Spac
 def _paint_falx(hu: Field, plane: Plane, head: Head, cavity: Cavity, spaces: Spaces) -> None:
     x, y, z = spaces.place
     dura = head.dura
-    over_callosum = (y > 28) | (y < -46) | (z > 40 + 0.006 * (y + 5) ** 2)
+    over_callosum = np.maximum(ramp(y - 29, 5), ramp(-47 - y, 5))
+    over_callosum = np.maximum(over_callosum, ramp(z - 40 - 0.006 * (y + 5) ** 2, 5))
     there = over_callosum * ramp(z + 8, 6) * (1 - spaces.cerebellum) * (cavity.distance < -0.5)
     # The falx is thicker behind and at its root on the sinus.
-    half_mm = dura.falx_mm * (1 + 0.6 * ramp(-y - 20, 50) + ramp(cavity.distance + 9, 8))
+    half_mm = dura.falx_mm * (1 + 0.6 * ramp(-y - 20, 50) + 0.9 * ramp(cavity.distance + 7, 6))
     share = inside(np.abs(x) - half_mm * (1 + 0.3 * plane.drift), plane.edge_mm)
-    blend(hu, 0.85 * share * there, dura.falx_hu)
+    blend(hu, 0.9 * share * there, dura.falx_hu)
     if head.mimics.falx_hu is not None:
         window = plane.near((0, 46, 38), 18)
         if window is not None:
@@ -134,7 +135,8 @@ def brighten_at_bone(hu: Field, plane: Plane, head: Head, cavity: Cavity) -> Non
     brain = head.brain
     x, y, z = plane.place
     hu += brain.cupping_hu * np.exp(np.clip(cavity.distance, -60, 0) / brain.cupping_mm)
-    hu += brain.vertex_hu * np.clip(z / head.skull.height_mm, 0, 1)
+    hu += brain.broad_cupping_hu * np.exp(np.clip(cavity.distance, -60, 0) / brain.broad_cupping_mm)
+    hu += brain.vertex_hu * np.clip(z / head.skull.height_mm, 0, 1) ** 3
     if cavity.has_base:
         band = ((y + 4 + 1.5 * plane.drift) / 5.5) ** 2 + ((z + 42) / 9) ** 2
         hu -= brain.petrous_hu * np.exp(-band) * np.clip((60 - np.abs(x)) / 25, 0, 1)

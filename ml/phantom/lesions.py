@@ -201,7 +201,7 @@ def _sample_intraparenchymal(
     u = rng.uniform
     places = ("ganglia", "thalamus", "lobar", "cerebellum", "pons")
     place = rng.choice(places, p=(0.36, 0.17, 0.33, 0.10, 0.04))
-    radius = float(np.clip(rng.lognormal(2.5, 0.45), 5, 30)) * growth
+    radius = float(np.clip(rng.lognormal(2.55, 0.42), 7, 30)) * growth
     centre: Point
     match place:
         case "ganglia":
@@ -241,7 +241,7 @@ def _sample_intraventricular(
     kind = kinds[int(rng.choice(4, p=(0.42, 0.28, 0.18, 0.12)))]
     if growth > 1.5 and kind == "third":
         kind = "cast"
-    level_mm = rng.uniform(-54, -36) + 12 * (growth - 1)
+    level_mm = rng.uniform(-50, -32) + 12 * (growth - 1)
     return Intraventricular(kind=kind, side=side, level_mm=level_mm, hu=_hu(rng, 50, 76))
 
 

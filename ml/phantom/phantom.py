@@ -93,7 +93,7 @@ def make_phantom(
     scan = scan or Scan()
     wanted = tuple(sorted(set(subtypes)))
     rng = np.random.default_rng([seed, 0])
-    head = sample_head(rng)
+    head = sample_head(rng, hydrocephalic=Subtype.IVH in wanted)
     pose = sample_pose(rng, scan.pose_spread)
     back_mm = head.skull.half_length_mm + head.skull.thickness_mm + head.skull.scalp_mm
     imaging = sample_imaging(rng, scan, back_of_head_mm=back_mm - float(pose.shift_mm[1]))

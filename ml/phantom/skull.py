@@ -113,8 +113,8 @@ def _floor_height(plane: Plane, skull: Skull) -> Field:
     behind = np.clip(1 - (side / 57) ** 2 - ((y + 38) / 48) ** 2, 0, 1)
     middle = np.clip(1 - ((side - 37) / 26) ** 2 - ((y - 13) / 30) ** 2, 0, 1)
     floor = np.minimum(-30 - 36 * behind**0.42, -26 - 22 * middle**0.42)
-    roof = -29 + 9 * np.exp(-(((side - 29) / 15) ** 2) - ((y - 48) / 20) ** 2)
-    front = np.where(y > 22, roof - 3 * np.exp(-((side / 8) ** 2)), np.float32(-25))
+    roof = -31 + 13 * np.exp(-(((side - 30) / 15) ** 2) - ((y - 50) / 20) ** 2)
+    front = np.where(y > 22, roof - 4 * np.exp(-((side / 9) ** 2)), np.float32(-25))
     floor = np.minimum(floor, front)
     # The petrous ridge runs from beside the clivus outwards and backwards, like a roof.
     from_ridge = np.abs((side - 12) * 0.515 + (y - 4) * 0.857)
