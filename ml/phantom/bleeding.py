@@ -140,8 +140,9 @@ def _paint_haematoma(
     if bleed.supratentorial:
         same_side = -np.sign(bleed.centre[0]) * spaces.place[0][window] + 0.8
         distance = np.maximum(distance, same_side)
-        above = -tentorium_height(spaces.place)[window] + 1.5
-        distance = np.maximum(distance, above * (spaces.place[1][window] < -10))
+        below_tent = 1.5 - tentorium_height(spaces.place)[window]
+        behind = spaces.place[1][window] < -10
+        distance = np.maximum(distance, np.where(behind, below_tent, -FAR_MM))
     distance = np.maximum(distance, wall + 1.2)
     rim = np.clip(1 - distance / bleed.oedema_mm, 0, 1) * inside(-spaces.depth[window], 2)
     hu[window] -= 9 * rim * (hu[window] > head.brain.csf_hu + 8)
