@@ -1,0 +1,131 @@
+"""Putting work into the queue, and asking after it, from any process.
+
+Workflow identifiers are derived from what they do, so enqueuing twice is enqueuing once:
+
+=======================================================  =========================================
+``analyse:<job>:<run>``                                  one analysis of a generation of a study
+``deliver:<job>:<destination>:<opened>:<attempt>``       one attempt to send a job's results
+``report-failure:<job>:<run>``                           the report of an analysis that did not end
+=======================================================  =========================================
+"""
+
+from datetime import datetime
+
+from dbos import DBOSClient, EnqueueOptions
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from node.engine.serializer import JsonSerializer
+
+APPLICATION = "midline"
+"""The same in clients and workers: DBOS hands out only work of the own application."""
+APPLICATION_VERSION = "1"
+"""Version of the workflows' steps. By default DBOS hashes their source, and an upgrade of the node
+would strand queued jobs; raise it only when steps change their order or meaning."""
+
+ANALYSE = "analyse"
+DELIVER = "deliver"
+REPORT_FAILURE = "report-failure"
+
+DEAD = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
+
+
+class Queues:
+    """The two queues, seen from outside the workers."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._client = DBOSClient(
+            system_database_engine=engine,
+            serializer=JsonSerializer(),
+            application_name=APPLICATION,
+        )
+
+    def analyse(self, session: Session, job_id: int, *, run: int = 1) -> None:
+        """Enqueue a run of a job's analysis, within the caller's transaction."""
+        self._enqueue(session, ANALYSE, ANALYSE, analysis_id(job_id, run), job_id)
+
+    def deliver(
+        self,
+        session: Session,
+        job_id: int,
+        destination: str,
+        *,
+        opened_at: datetime,
+        attempt: int = 1,
+        delay_seconds: float = 0.0,
+    ) -> None:
+        """Enqueue one attempt to send a job's results, within the caller's transaction.
+
+        Parameters
+        ----------
+        session
+            Of the caller's transaction.
+        job_id
+            The job.
+        destination
+            Name of the destination in the settings.
+        opened_at
+            When the deliveries were entered, or last reopened: attempts count from then.
+        attempt
+            Counts from 1.
+        delay_seconds
+            Not before so many seconds from now.
+        """
+        opened_ms = int(opened_at.timestamp() * 1000)
+        workflow_id = f"deliver:{job_id}:{destination}:{opened_ms}:{attempt}"
+        self._enqueue(
+            session,
+            DELIVER,
+            DELIVER,
+            workflow_id,
+            job_id,
+            destination,
+            attempt,
+            delay_seconds=delay_seconds,
+        )
+
+    def report_failure(self, session: Session, job_id: int, reason: str, *, run: int) -> None:
+        """Enqueue the report of an analysis that could not be ended."""
+        workflow_id = f"report-failure:{job_id}:{run}"
+        self._enqueue(session, DELIVER, REPORT_FAILURE, workflow_id, job_id, reason)
+
+    def cancel_analysis(self, job_id: int, *, run: int) -> None:
+        """Cancel an analysis; one that runs stops before its next step."""
+        self._client.cancel_workflow(analysis_id(job_id, run))
+
+    def given_up(self) -> tuple[tuple[int, int], ...]:
+        """Job and run of each analysis that was recovered too often: its workers died with it."""
+        found = self._client.list_workflows(
+            status=DEAD, name=ANALYSE, load_input=False, load_output=False
+        )
+        numbers = [status.workflow_id.split(":")[1:] for status in found]
+        return tuple((int(job_id), int(run)) for job_id, run in numbers)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._client.destroy()
+
+    def _enqueue(
+        self,
+        session: Session,
+        queue: str,
+        workflow: str,
+        workflow_id: str,
+        *arguments: int | str,
+        delay_seconds: float = 0.0,
+    ) -> None:
+        options: EnqueueOptions = {
+            "queue_name": queue,
+            "workflow_name": workflow,
+            "workflow_id": workflow_id,
+            "app_version": APPLICATION_VERSION,
+        }
+        if delay_seconds > 0:
+            options["delay_seconds"] = delay_seconds
+        # the caller's own connection, so that the job and its workflow are committed together
+        self._client.enqueue_in_transaction(session.connection(), options, *arguments)
+
+
+def analysis_id(job_id: int, run: int) -> str:
+    """Name the workflow of one run of a job's analysis."""
+    return f"analyse:{job_id}:{run}"

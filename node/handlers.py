@@ -1,0 +1,120 @@
+"""Answers to what peers ask of the node: thin, and total. Nothing escapes a handler.
+
+What a C-STORE goes through is in `node.reception` (checks) and `node.custody` (file, then row);
+here its end becomes a status.
+"""
+
+import logging
+import threading
+from collections import defaultdict
+from datetime import UTC, datetime
+
+from pydicom.dataset import Dataset
+from pynetdicom.association import Association
+from pynetdicom.events import Event
+
+from config.errors import (
+    DatabaseBusyError,
+    InstanceConflictError,
+    MidlineError,
+    PatientConflictError,
+    StorageFullError,
+)
+from node.custody import Stores, keep
+from node.reception import ReceptionError, Request
+from node.status import StoreStatus
+
+logger = logging.getLogger(__name__)
+
+LONGEST_COMMENT = 64
+"""Error Comment (0000,0902) is LO."""
+
+
+class OpenAssociations:
+    """Which studies each open association has sent to: its end is evidence of completeness."""
+
+    def __init__(self) -> None:
+        self._studies: dict[Association, set[int]] = defaultdict(set)
+        self._lock = threading.Lock()
+
+    def note(self, association: Association, study_id: int) -> None:
+        """Remember that an association sent an instance of a study."""
+        with self._lock:
+            self._studies[association].add(study_id)
+
+    def end(self, association: Association) -> frozenset[int]:
+        """Forget an association; give back the studies that it sent to."""
+        with self._lock:
+            return frozenset(self._studies.pop(association, ()))
+
+
+def handle_echo(_: Event) -> int:
+    """Answer a C-ECHO (PS3.4 Annex A)."""
+    return StoreStatus.SUCCESS
+
+
+def handle_store(event: Event, stores: Stores, associations: OpenAssociations) -> Dataset:
+    """Answer a C-STORE (PS3.4 Annex B): Success only for what is on the disk and in the index."""
+    try:
+        study_id = keep(_request_of(event), stores, calling_ae_title=_calling_ae_title(event))
+        associations.note(event.assoc, study_id)
+    except Exception as error:  # noqa: BLE001 - the peer must get a status whatever happens
+        status, comment = status_of(error)
+        logger.warning("answered 0x%04X: %s", status, comment)
+        return _answer(status, comment)
+    return _answer(StoreStatus.SUCCESS)
+
+
+def status_of(error: Exception) -> tuple[StoreStatus, str]:
+    """Status and comment for what went wrong; neither says anything about the patient."""
+    match error:
+        case ReceptionError():
+            return error.status, str(error)
+        case StorageFullError():
+            return StoreStatus.OUT_OF_RESOURCES, "no room on the disk"
+        case DatabaseBusyError():
+            return StoreStatus.OUT_OF_RESOURCES, "the index is busy"
+        case InstanceConflictError():
+            comment = "known SOP Instance UID with other content"
+            return StoreStatus.DUPLICATE_SOP_INSTANCE, comment
+        case PatientConflictError():
+            return StoreStatus.PATIENT_CONFLICT, "study or series is known under another patient"
+        case _:
+            # the type alone: the text of a foreign error may quote the data set
+            return StoreStatus.PROCESSING_FAILURE, f"fault of the node: {type(error).__name__}"
+
+
+def handle_end(event: Event, stores: Stores, associations: OpenAssociations) -> None:
+    """Note that an association was released, aborted or lost: its studies may be complete."""
+    studies = associations.end(event.assoc)
+    if not studies:
+        return
+    try:
+        with stores.database.begin() as transaction:
+            transaction.studies.release(sorted(studies), now=datetime.now(UTC))
+    except MidlineError as error:
+        # the longer quiet time, for studies without this evidence, completes them too
+        logger.warning("the end of an association was not recorded: %s", error)
+
+
+def _request_of(event: Event) -> Request:
+    request = event.request
+    return Request(
+        sop_class_uid=str(request.AffectedSOPClassUID),
+        sop_instance_uid=str(request.AffectedSOPInstanceUID),
+        transfer_syntax_uid=str(event.context.transfer_syntax),
+        data_set=request.DataSet.getvalue() if request.DataSet is not None else b"",
+    )
+
+
+def _calling_ae_title(event: Event) -> str:
+    return str(event.assoc.requestor.ae_title).strip()
+
+
+def _answer(status: StoreStatus, comment: str = "") -> Dataset:
+    """Make the status data set of a response (PS3.7 9.3.1.2); the comment is at most 64 long."""
+    response = Dataset()
+    response.Status = int(status)
+    if comment:
+        response.ErrorComment = comment[:LONGEST_COMMENT]
+    return response

@@ -1,0 +1,244 @@
+"""The whole analysis of a study, on one page: files in, result objects out.
+
+::
+
+    files ─read─▶ Series ─segment─▶ Segmented ─conclude─▶ StudyResult ─write─▶ SEG, SR
+
+Each stage is a function from a frozen value to a frozen value; none knows of queue or network. What
+cannot be analysed leaves by an `InputError`, and `result_of` makes a report of that too.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from config.errors import InputError, Reason
+from ml.checkpoint import Thresholds
+from ml.findings import measure
+from ml.inference import Prediction, Segmenter
+from ml.postprocess import clean
+from ml.quality import check_head
+from ml.readers.dicom import Series, read_header, read_series
+from ml.volume import Mask, Subtype
+from node.results.headers import encode
+from node.results.identity import ResultContext
+from node.results.outcomes import MOST_DETAIL_CHARACTERS, StudyResult
+from node.results.report import build_report
+from node.results.segmentation import build_segmentation
+from node.selection import Selection, select_series
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """What was found in a series.
+
+    Attributes
+    ----------
+    series
+        What was analysed.
+    mask
+        Lesions large enough to be reported, on the grid of the series.
+    result
+        What may be said about the case.
+    """
+
+    series: Series
+    mask: Mask
+    result: StudyResult
+
+
+@dataclass(frozen=True)
+class ResultObject:
+    """A result as a DICOM Part 10 file.
+
+    Attributes
+    ----------
+    kind
+        ``SEG`` or ``SR``.
+    content
+        The file; the same bytes whenever it is made from the same input.
+    """
+
+    kind: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    content: bytes
+
+
+def select(files: Sequence[Path]) -> Selection:
+    """Choose the series to analyse.
+
+    Raises
+    ------
+    InputError
+        If there is none, with the most telling reason.
+    """
+    selection = select_series(files)
+    if selection.chosen is None:
+        why = "; ".join(sorted({rejected.rejection.sentence for rejected in selection.rejected}))
+        raise InputError(f"No series qualifies. {why}", reason=selection.reason)
+    return selection
+
+
+def read(files: Sequence[Path]) -> Series:
+    """Read a chosen series, and make sure that it shows a head.
+
+    Raises
+    ------
+    InputError
+        If it cannot be decoded, has no usable geometry, or shows no head.
+    """
+    series = read_series(files)
+    check_head(series.volume)
+    return series
+
+
+def analyse(
+    series: Series,
+    segmenter: Segmenter,
+    thresholds: Thresholds,
+    *,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Analysis:
+    """Segment a series and conclude, in one go.
+
+    Raises
+    ------
+    ResourceError
+        If memory ran out.
+    """
+    return conclude(series, segmenter.segment(series.volume, cancelled=cancelled), thresholds)
+
+
+def conclude(series: Series, prediction: Prediction, thresholds: Thresholds) -> Analysis:
+    """Drop what is too small, measure the rest, and say what may be said.
+
+    A negative needs a score below the lower threshold; between the thresholds, and for lossy
+    images, nothing is concluded from the absence of findings.
+    """
+    mask = clean(
+        prediction.mask,
+        minimum_ml={subtype: thresholds.minimum_of(subtype) for subtype in Subtype},
+    )
+    findings = measure(
+        series.volume,
+        mask,
+        certainty_percent=prediction.certainty_percent,
+        alignment=prediction.alignment,
+    )
+    score = prediction.case_score
+    images, percent = len(series.frames), 100 * score
+    if score >= thresholds.upper_score and findings:
+        if series.lossy:
+            result = StudyResult.partial(
+                Reason.QUALITY,
+                findings,
+                num_images=images,
+                case_score_percent=percent,
+                detail="The images were compressed with loss.",
+            )
+        else:
+            result = StudyResult.positive(findings, num_images=images, case_score_percent=percent)
+        return Analysis(series, mask, result)
+    if score >= thresholds.lower_score or series.lossy:
+        reason = Reason.QUALITY if series.lossy else Reason.BORDERLINE
+        result = StudyResult.partial(reason, num_images=images, case_score_percent=percent)
+    else:
+        result = StudyResult.negative(num_images=images, case_score_percent=percent)
+    return Analysis(series, mask, result)
+
+
+def result_of(error: InputError) -> StudyResult:
+    """Conclude what to report of a study that could not be analysed."""
+    detail = "".join(c for c in str(error) if c.isascii() and c.isprintable())
+    detail = detail[:MOST_DETAIL_CHARACTERS]
+    if error.reason is Reason.TYPES:
+        return StudyResult.not_attempted(error.reason, detail=detail)
+    return StudyResult.failed(error.reason, detail=detail)
+
+
+def describe(analysis: Analysis) -> dict[str, object]:
+    """Say what the administrator is shown, and by what inputs are told apart; no patient data."""
+    result = analysis.result
+    return {
+        "series_instance_uid": str(analysis.series.headers[0].SeriesInstanceUID),
+        "input_digest": analysis.series.pixel_digest,
+        "num_images": result.num_images,
+        "case_score_percent": result.case_score_percent,
+        "volume_ml": {f.subtype.name: round(f.volume_ml, 2) for f in result.findings},
+        "side": {f.subtype.name: f.side for f in result.findings},
+    }
+
+
+def write(
+    context: ResultContext, analysis: Analysis, *, previous: Dataset | None = None
+) -> tuple[ResultObject, ...]:
+    """Make the objects of an analysis, in the order of sending: the report last.
+
+    Parameters
+    ----------
+    context
+        Fixes UIDs and dates.
+    analysis
+        What was found.
+    previous
+        The report that the new one replaces.
+    """
+    series, result = analysis.series, analysis.result
+    if not result.findings:
+        report = build_report(
+            context, result, series.headers, frames=series.frames, previous=previous
+        )
+        return (_object("SR", report),)
+    segmentation, segment_numbers = build_segmentation(context, series, analysis.mask)
+    report = build_report(
+        context,
+        result,
+        series.headers,
+        frames=series.frames,
+        segmentation=segmentation,
+        segment_numbers=segment_numbers,
+        previous=previous,
+    )
+    return _object("SEG", segmentation), _object("SR", report)
+
+
+def write_failure(
+    context: ResultContext,
+    result: StudyResult,
+    headers: Sequence[Dataset],
+    *,
+    previous: Dataset | None = None,
+) -> tuple[ResultObject, ...]:
+    """Make the report of a study that could not be analysed, from whatever headers it has."""
+    return (_object("SR", build_report(context, result, headers, previous=previous)),)
+
+
+def evidence(files: Sequence[Path]) -> tuple[Dataset, ...]:
+    """One header of each series: what a report without analysis refers to.
+
+    Raises
+    ------
+    InputError
+        If not one file can be read.
+    """
+    headers: dict[str, Dataset] = {}
+    problem: InputError | None = None
+    for file in files:
+        try:
+            header = read_header(file)
+        except InputError as error:
+            problem = error
+            continue
+        headers.setdefault(str(header.get("SeriesInstanceUID")), header)
+    if not headers:
+        raise problem or InputError("the study has no files", reason=Reason.FORMAT)
+    return tuple(headers.values())
+
+
+def _object(kind: str, dataset: Dataset) -> ResultObject:
+    return ResultObject(
+        kind, str(dataset.SOPClassUID), str(dataset.SOPInstanceUID), encode(dataset)
+    )

@@ -1,0 +1,164 @@
+"""Is a received data set what its C-STORE request says? Checks on bytes; nothing is stored here.
+
+The order of the checks, and the status that each failure earns, are those of `StoreStatus`. Nothing
+is corrected: a data set is accepted as it came, or it is not accepted.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from io import BytesIO
+
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+
+from config.errors import MidlineError, UnreadableInputError
+from ml.readers.dicom import inflate
+from node.status import StoreStatus
+
+UID_PATTERN = re.compile(r"[0-9][0-9.]{0,63}")
+"""PS3.5 9.1 as far as safety needs it: digits and dots, at most 64; some senders pad with zeros."""
+PIXEL_DATA = 0x7FE00010
+LARGEST_DEFERRED_BYTES = 4096
+"""Longer values are not copied: nothing here looks at them."""
+
+
+class ReceptionError(MidlineError):
+    """A data set that is not accepted; carries the status to answer."""
+
+    def __init__(self, status: StoreStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Request:
+    """A C-STORE request (PS3.7 9.1.1).
+
+    Attributes
+    ----------
+    sop_class_uid, sop_instance_uid
+        Affected SOP Class and Instance UID.
+    transfer_syntax_uid
+        Of its presentation context.
+    data_set
+        The encoded data set, as received.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    data_set: bytes
+
+
+@dataclass(frozen=True)
+class Identity:
+    """To whom and what a data set belongs.
+
+    Attributes
+    ----------
+    study_instance_uid, series_instance_uid
+        As in the data set, valid.
+    patient_key
+        Digest of issuer and Patient ID: enough to tell patients apart, and no patient data.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str
+    patient_key: str
+
+
+def identify(request: Request, *, max_inflated_bytes: int) -> Identity:
+    """Check a received data set, and tell to whom it belongs.
+
+    Raises
+    ------
+    ReceptionError
+        With CANNOT_UNDERSTAND for what cannot be parsed or is cut short, and
+        DATA_SET_DOES_NOT_MATCH_SOP_CLASS for what is not what the request says, is no CT, or names
+        no patient, study or series.
+    """
+    if not UID_PATTERN.fullmatch(request.sop_instance_uid):
+        raise ReceptionError(StoreStatus.CANNOT_UNDERSTAND, "Affected SOP Instance UID is no UID")
+    header = _parsed(request, max_inflated_bytes)
+    for keyword, expected in (
+        ("SOPClassUID", request.sop_class_uid),
+        ("SOPInstanceUID", request.sop_instance_uid),
+        ("Modality", "CT"),
+    ):
+        if _text(header, keyword) != expected:
+            raise ReceptionError(
+                StoreStatus.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
+                f"{keyword} is not what the request says",
+            )
+    identifiers = {
+        keyword: _text(header, keyword)
+        for keyword in ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
+    }
+    for keyword, value in identifiers.items():
+        if not value:
+            raise ReceptionError(
+                StoreStatus.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, f"{keyword} is missing"
+            )
+        if keyword != "PatientID" and not UID_PATTERN.fullmatch(value):
+            raise ReceptionError(StoreStatus.CANNOT_UNDERSTAND, f"{keyword} is no UID")
+    patient = f"{_text(header, 'IssuerOfPatientID')}\0{identifiers['PatientID']}"
+    return Identity(
+        study_instance_uid=identifiers["StudyInstanceUID"],
+        series_instance_uid=identifiers["SeriesInstanceUID"],
+        patient_key=hashlib.sha256(patient.encode()).hexdigest(),
+    )
+
+
+def _text(header: Dataset, keyword: str) -> str:
+    value = header.get(keyword)
+    return "" if value is None else str(value).strip().rstrip("\0")
+
+
+def _parsed(request: Request, max_inflated_bytes: int) -> Dataset:
+    """Parse the whole data set, long values only to their end (PS3.5 7.1)."""
+    syntax = UID(request.transfer_syntax_uid)
+    try:
+        encoded = request.data_set
+        if syntax == DeflatedExplicitVRLittleEndian:
+            encoded = inflate(encoded, max_inflated_bytes)
+        header = read_dataset(
+            BytesIO(encoded),
+            is_implicit_VR=syntax.is_implicit_VR,
+            is_little_endian=syntax.is_little_endian,
+            defer_size=LARGEST_DEFERRED_BYTES,
+        )
+        whole = _reaches_the_end(header, len(encoded), encapsulated=syntax.is_encapsulated)
+        # values are decoded lazily: here, where a foreign byte may fail, and not later
+        for keyword in ("SOPClassUID", "SOPInstanceUID", "Modality", "PatientID"):
+            _text(header, keyword)
+    except UnreadableInputError as error:
+        raise ReceptionError(StoreStatus.CANNOT_UNDERSTAND, str(error)) from error
+    except Exception as error:  # pydicom raises anything on foreign bytes
+        raise ReceptionError(
+            StoreStatus.CANNOT_UNDERSTAND, "the data set cannot be parsed"
+        ) from error
+    if not whole:
+        raise ReceptionError(StoreStatus.CANNOT_UNDERSTAND, "the data set is cut short")
+    return header
+
+
+def _reaches_the_end(header: Dataset, length: int, *, encapsulated: bool) -> bool:
+    """Whether every deferred value lies within the bytes that were received.
+
+    pydicom takes a value that is cut short for whole. Native pixel data must also have the length
+    that rows, columns and bits announce (PS3.5 8.1.1).
+    """
+    for element in header.values():
+        tell, size = getattr(element, "value_tell", 0), getattr(element, "length", 0)
+        if size != 0xFFFFFFFF and tell + size > length:
+            return False
+    if PIXEL_DATA not in header or encapsulated:
+        return True
+    pixels = int(header.get("Rows") or 0) * int(header.get("Columns") or 0)
+    frames = int(header.get("NumberOfFrames") or 1)
+    samples = int(header.get("SamplesPerPixel") or 1)
+    announced = pixels * frames * samples * int(header.get("BitsAllocated") or 0) // 8
+    element = header.get_item(PIXEL_DATA)
+    return int(getattr(element, "length", 0)) >= announced

@@ -1,0 +1,150 @@
+"""The composition root: settings in, one running role of the node out.
+
+Only here are database, store, queue, model and handlers put together; nothing keeps a global.
+"""
+
+import hashlib
+import logging
+import threading
+from importlib.metadata import version
+from pathlib import Path
+
+import ml.weights
+from config.settings import Settings
+from ml.checkpoint import ModelCard, card_path, read_card
+from ml.inference import Precision, Segmenter
+from node.custody import Stores
+from node.delivery import Courier
+from node.engine import Queues, migrate, new_executor_id, run_analyser, run_deliverer
+from node.listener import listen
+from node.results.identity import (
+    ContentQualification,
+    ModelIdentity,
+    NodeIdentity,
+    model_device_uid,
+)
+from node.steps import Analyst, Deliverer
+from node.workplace import Workplace
+from storage.database import Database
+from storage.files import FileStore
+
+logger = logging.getLogger(__name__)
+
+PRODUCT_VERSION = version("midline")
+
+
+def prepare(settings: Settings) -> None:
+    """Make the folders, and bring the tables of index and queue to their newest version."""
+    database = Database(settings.storage.url)
+    open_files(settings)
+    database.upgrade()
+    migrate(database)
+    database.close()
+
+
+def open_files(settings: Settings) -> FileStore:
+    """Open the store of received files and results."""
+    return FileStore(
+        settings.storage.folder / "files", reserve_bytes=settings.storage.reserve_bytes
+    )
+
+
+def weights_path(settings: Settings) -> Path:
+    """Path of the weights: those of the settings, or the ones that ship with the chosen model."""
+    if settings.analysis.weights is not None:
+        return settings.analysis.weights
+    return ml.weights.path_of(settings.analysis.model)
+
+
+def load_segmenter(settings: Settings) -> Segmenter:
+    """Load the network that the settings name, on their device and in their precision."""
+    analysis = settings.analysis
+    return Segmenter.load(
+        weights_path(settings),
+        device=analysis.device,
+        precision=Precision(analysis.precision),
+        threads=analysis.threads,
+    )
+
+
+def node_identity(settings: Settings) -> NodeIdentity:
+    """Name this installation as its results do."""
+    identity = settings.identity
+    approved = identity.approved_for_diagnosis
+    return NodeIdentity(
+        ae_title=settings.node.ae_title,
+        manufacturer=identity.manufacturer,
+        product=identity.product,
+        version=PRODUCT_VERSION,
+        serial=identity.serial,
+        content_qualification=(
+            ContentQualification.PRODUCT if approved else ContentQualification.RESEARCH
+        ),
+        approved=approved,
+    )
+
+
+def model_identity(settings: Settings, card: ModelCard) -> ModelIdentity:
+    """Name the model as its results do; another UID for whatever changes results."""
+    choices = hashlib.sha256(card.device_uid_seed.encode()).hexdigest()
+    return ModelIdentity(
+        name=card.name,
+        version=card.version,
+        manufacturer=settings.identity.manufacturer,
+        device_uid=model_device_uid(card.weights_sha256, choices),
+    )
+
+
+def run_listener(settings: Settings, stop: threading.Event) -> None:
+    """Receive and complete studies until stopped."""
+    database = Database(settings.storage.url)
+    stores = Stores(
+        database=database,
+        files=open_files(settings),
+        queues=Queues(database.engine),
+        max_instance_bytes=settings.node.max_instance_bytes,
+    )
+    listen(settings, stores, stop)
+
+
+def run_analysis(settings: Settings, stop: threading.Event) -> None:
+    """Analyse studies until stopped."""
+    segmenter = load_segmenter(settings)
+    place = _workplace(settings, "analyse", segmenter.card)
+    run_analyser(
+        place.database,
+        Analyst(place, segmenter, segmenter.card),
+        executor_id=place.executor_id,
+        attempts=settings.analysis.step_attempts,
+        max_recovery_attempts=settings.analysis.max_recovery_attempts,
+        device=segmenter.device,
+        liveness=settings.liveness,
+        stop=stop,
+    )
+
+
+def run_delivery(settings: Settings, stop: threading.Event) -> None:
+    """Deliver results until stopped."""
+    place = _workplace(settings, "deliver", read_card(card_path(weights_path(settings))))
+    courier = Courier(place.database, place.files, place.queues, settings)
+    run_deliverer(
+        place.database,
+        Deliverer(place, courier),
+        executor_id=place.executor_id,
+        slots=settings.delivery.slots,
+        liveness=settings.liveness,
+        stop=stop,
+    )
+
+
+def _workplace(settings: Settings, role: str, card: ModelCard) -> Workplace:
+    database = Database(settings.storage.url)
+    return Workplace(
+        executor_id=new_executor_id(role),
+        database=database,
+        files=open_files(settings),
+        queues=Queues(database.engine),
+        destinations=settings.destinations,
+        node=node_identity(settings),
+        model=model_identity(settings, card),
+    )

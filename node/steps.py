@@ -1,0 +1,184 @@
+"""The workers' steps: the pipeline's stages bound to a job.
+
+Between two steps only JSON and paths are kept. Every step may run twice: files have the name of
+their content, UIDs follow from the input, and what is recorded is recorded once. Nothing but JSON
+leaves a step, also when it fails: an exception's text could quote patient data, and the queue would
+keep it.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from config.errors import AnalysisError, InputError, MidlineError, Reason
+from config.log import log_scope
+from ml.checkpoint import ModelCard
+from ml.inference import Segmenter
+from ml.readers.dicom import read_series
+from node import pipeline, scratch, workplace
+from node.delivery import Courier
+from node.engine import Json
+from node.results.identity import digest_of_instances
+from node.workplace import Workplace, last_report
+from storage.records import StudyRecord, StudyState
+
+logger = logging.getLogger(__name__)
+
+NO_SERIES = "none"
+"""Stands for the series in the UIDs of a report without an analysed one."""
+DETAILS: Mapping[Reason, str] = {
+    Reason.EQUIPMENT: "A fault of the node.",
+    Reason.RESOURCE: "The node ran out of memory.",
+    Reason.UNSPECIFIED: "The analysis was cancelled by an operator.",
+}
+"""What is told to the reader of a report when the fault is the node's own."""
+
+
+class Analyst:
+    """The steps of an analyser: segment, encode, record."""
+
+    def __init__(self, place: Workplace, segmenter: Segmenter, card: ModelCard) -> None:
+        self._place, self._segmenter, self._card = place, segmenter, card
+
+    def segment(self, job_id: int) -> Json:
+        """Read the best series of a study and segment it."""
+        with log_scope(job=job_id):
+            try:
+                return self._segment(job_id)
+            except Exception as error:  # noqa: BLE001 - a study must not end without a report
+                return _failure(error)
+
+    def _segment(self, job_id: int) -> Json:
+        place = self._place
+        job, study = place.job(job_id)
+        with place.database.begin() as transaction:
+            if transaction.jobs.start(job_id, place.executor_id, now=datetime.now(UTC)) is None:
+                return {"ended": True}
+            _refuse_quarantined(transaction.studies.get(study.id))
+        chosen = pipeline.select(place.paths(study)).files
+        series = pipeline.read(chosen)
+        prediction = self._segmenter.segment(series.volume)
+        stored = place.files.write_result(scratch.dump(prediction), job_id=job.id, suffix=".npz")
+        return {
+            "files": [path.relative_to(place.files.root).as_posix() for path in chosen],
+            "prediction": stored.path,
+        }
+
+    def encode(self, job_id: int, segmented: Json) -> Json:
+        """Conclude, and write the result objects; a failure becomes a report too."""
+        with log_scope(job=job_id):
+            if segmented.get("ended"):
+                return {}
+            if "failure" in segmented:
+                reason = Reason(str(segmented["failure"]))
+                return encode_failure(self._place, job_id, reason, str(segmented["detail"]))
+            try:
+                return self._encode(job_id, segmented)
+            except Exception as error:  # noqa: BLE001 - a study must not end without a report
+                reason, detail, _ = _explain(error)
+                return encode_failure(self._place, job_id, reason, detail)
+
+    def _encode(self, job_id: int, segmented: Json) -> Json:
+        place = self._place
+        job, _ = place.job(job_id)
+        series = read_series([place.files.path(path) for path in _texts(segmented["files"])])
+        content = place.files.path(str(segmented["prediction"])).read_bytes()
+        prediction = scratch.load(content, series.volume.grid)
+        analysis = pipeline.conclude(series, prediction, self._card.thresholds)
+        facts = pipeline.describe(analysis)
+        last = last_report(place, job)
+        if last is not None and last.input_digest == series.pixel_digest and job.run == 1:
+            logger.info("the analysed images are those of the last report: nothing new is made")
+            return workplace.keep(place, job, analysis.result, (), facts)
+        context = place.context(
+            job,
+            series_instance_uid=str(series.headers[0].SeriesInstanceUID),
+            input_digest=series.pixel_digest,
+        )
+        objects = pipeline.write(context, analysis, previous=last and last.document)
+        return workplace.keep(place, job, analysis.result, objects, facts)
+
+    def record(self, job_id: int, encoded: Json) -> None:
+        """Record what was made, and have it delivered."""
+        if encoded:
+            workplace.record(self._place, job_id, encoded)
+
+
+class Deliverer:
+    """The steps of a deliverer: send, and report what an analyser could not end."""
+
+    def __init__(self, place: Workplace, courier: Courier) -> None:
+        self._place, self._courier = place, courier
+
+    def send(self, job_id: int, destination: str, attempt: int) -> None:
+        """Make one attempt to send a job's results to a destination."""
+        self._courier.send(job_id, destination, attempt)
+
+    def encode_failure(self, job_id: int, reason: str) -> Json:
+        """Write the report of an analysis that was cancelled, or that killed its workers."""
+        with log_scope(job=job_id):
+            detail = DETAILS.get(Reason(reason), "")
+            return {**encode_failure(self._place, job_id, Reason(reason), detail), "closing": True}
+
+    def record(self, job_id: int, encoded: Json) -> None:
+        """Record the report, and have it delivered."""
+        with self._place.database.begin() as transaction:
+            # a job that no analyser ever started is closed here; a cancelled one stays cancelled
+            transaction.jobs.start(job_id, self._place.executor_id, now=datetime.now(UTC))
+        workplace.record(self._place, job_id, encoded)
+
+
+def encode_failure(place: Workplace, job_id: int, reason: Reason, detail: str) -> Json:
+    """Write the report of a study without a result; if even that fails, say so."""
+    result = pipeline.result_of(InputError(detail, reason=reason))
+    try:
+        job, study = place.job(job_id)
+        headers = pipeline.evidence(place.paths(study))
+        digest = digest_of_instances(
+            (instance.sop_instance_uid, instance.sha256) for instance in study.instances
+        )
+        context = place.context(job, series_instance_uid=NO_SERIES, input_digest=digest)
+        last = last_report(place, job)
+        objects = pipeline.write_failure(context, result, headers, previous=last and last.document)
+        return workplace.keep(place, job, result, objects, {"input_digest": digest})
+    except Exception as error:  # noqa: BLE001 - the administrator is told instead of the PACS
+        logger.error("no report could be written: %s", type(error).__name__)  # noqa: TRY400
+        return {"unreportable": f"{reason}: {detail} No report: {type(error).__name__}"}
+
+
+def _failure(error: Exception) -> Json:
+    """Describe what went wrong for the next step; nothing but reason, our own words and retry."""
+    reason, detail, retry = _explain(error)
+    return {"failure": reason.value, "detail": detail, "retry": retry}
+
+
+def _explain(error: Exception) -> tuple[Reason, str, bool]:
+    """Give reason, words and whether a retry helps; foreign errors are named by type alone."""
+    match error:
+        case InputError():
+            logger.info("not analysed: %s", error)
+            return error.reason, str(error), False
+        case AnalysisError():
+            logger.warning("the analysis failed: %s", error)
+            return error.reason, DETAILS[error.reason], error.retryable
+        case MemoryError():
+            logger.warning("the analysis ran out of memory")
+            return Reason.RESOURCE, DETAILS[Reason.RESOURCE], True
+        case MidlineError():
+            logger.warning("the analysis failed: %s", error)
+            return Reason.EQUIPMENT, DETAILS[Reason.EQUIPMENT], error.retryable
+        case _:
+            logger.error("the analysis failed: %s", type(error).__name__)
+            return Reason.EQUIPMENT, DETAILS[Reason.EQUIPMENT], True
+
+
+def _refuse_quarantined(study: StudyRecord | None) -> None:
+    """Cross-patient guard: a study that came under two patients is not analysed."""
+    if study is None or study.state is StudyState.QUARANTINED:
+        raise InputError("Images of another patient came under this study.", reason=Reason.FORMAT)
+
+
+def _texts(value: object) -> Sequence[str]:
+    if not isinstance(value, list):
+        raise TypeError("a list is expected")
+    return [str(each) for each in value]
