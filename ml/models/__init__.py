@@ -1,0 +1,1 @@
+"""The networks, one file each; `registry.build` makes one by name."""

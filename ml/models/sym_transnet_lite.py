@@ -1,0 +1,146 @@
+"""Sym-TransNet lite: the same idea for one CPU core, the paper's own outlook.
+
+Against the full network: neighbouring slices and several windows as channels, a first stage at
+half resolution beside a thin one at full resolution, four halvings instead of three, so that only
+(image_size / 16)^2 tokens attend to each other, and few, narrow layers.
+
+Axes: B batch, C channel, Y row, X column, N tokens, D width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ml.models.blocks import ConvBlock, enlarge
+from ml.models.symmetric_transformer import Mirroring, SymmetricTransformerLayer, mirror_tokens
+from ml.volume import NUM_CLASSES
+
+NUM_POOLINGS: int = 3
+"""After the stem, which halves the image once."""
+
+TOKEN_STRIDE: int = 2 ** (NUM_POOLINGS + 1)
+"""Pixels a token stands for, along rows and along columns."""
+
+
+@dataclass(frozen=True)
+class SymTransNetLiteConfig:
+    """Every choice of the network.
+
+    Attributes
+    ----------
+    in_channels
+        Windows times neighbouring slices: `InputSpec.num_channels`.
+    image_size
+        Rows and columns of the input; fixes the number of tokens, (image_size / 16)^2.
+    base_width
+        Channels C at half resolution; the stages below have 2C, 4C and 8C.
+    detail_width
+        Channels of the stage at full resolution, which draws thin layers of blood.
+    token_width, num_layers, num_heads, mlp_ratio
+        Of the transformer.
+    mirroring
+        What a layer reads from the mirrored tokens.
+    num_classes
+        Background and the subtypes.
+    """
+
+    in_channels: int
+    image_size: int = 256
+    base_width: int = 24
+    detail_width: int = 12
+    token_width: int = 192
+    num_layers: int = 4
+    num_heads: int = 4
+    mlp_ratio: int = 2
+    mirroring: Mirroring = Mirroring.KEYS
+    num_classes: int = NUM_CLASSES
+
+    def __post_init__(self) -> None:
+        """Refuse an image that does not divide into tokens."""
+        if self.image_size % TOKEN_STRIDE:
+            raise ValueError(f"image_size {self.image_size} is not divisible by {TOKEN_STRIDE}")
+
+
+class LiteTransformer(nn.Module):
+    """Symmetric layers around a residual connection; position as the sum of row and column."""
+
+    def __init__(self, config: SymTransNetLiteConfig) -> None:
+        super().__init__()
+        side = config.image_size // TOKEN_STRIDE
+        channels, width = config.base_width * 2**NUM_POOLINGS, config.token_width
+        self.embedding = nn.Linear(channels, width)
+        self.row_position_Y1D = nn.Parameter(torch.randn(side, 1, width) * 0.02)
+        self.column_position_XD = nn.Parameter(torch.randn(side, width) * 0.02)
+        self.layers = nn.ModuleList(
+            SymmetricTransformerLayer(width, config.num_heads, config.mlp_ratio, config.mirroring)
+            for _ in range(config.num_layers)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.projection = nn.Linear(width, channels)
+
+    def forward(self, feature_BCYX: Tensor) -> Tensor:
+        """Map (B, 8C, Y/16, X/16) to the same shape."""
+        columns = feature_BCYX.shape[3]
+        position_ND = (self.row_position_Y1D + self.column_position_XD).flatten(0, 1)
+        tokens_BND = self.embedding(feature_BCYX.flatten(2).transpose(1, 2)) + position_ND
+        for layer in self.layers:
+            tokens_BND = layer(tokens_BND, mirror_tokens(tokens_BND, columns))
+        projected_BNC: Tensor = self.projection(self.norm(tokens_BND))
+        return feature_BCYX + projected_BNC.transpose(1, 2).reshape(feature_BCYX.shape)
+
+
+class SymTransNetLite(nn.Module):
+    """Stem, encoder, symmetric transformer, and a decoder that joins its skips as channels.
+
+    Softmax is left to the loss and to inference: the network returns logits.
+    """
+
+    def __init__(self, config: SymTransNetLiteConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = [config.base_width * 2**i for i in range(NUM_POOLINGS + 1)]
+        self.detail = ConvBlock(config.in_channels, config.detail_width)
+        self.stem = nn.Conv2d(config.in_channels, widths[0], 4, stride=2, padding=1)
+        self.encoder = nn.ModuleList(
+            ConvBlock(before, after, num_convolutions=2)
+            for before, after in zip([widths[0], *widths[:-1]], widths, strict=True)
+        )
+        self.transformer = LiteTransformer(config) if config.num_layers else nn.Identity()
+        shallower = list(reversed(widths[:-1]))
+        self.narrowings = nn.ModuleList(nn.Conv2d(2 * w, w, 1) for w in shallower)
+        self.decoder = nn.ModuleList(ConvBlock(2 * w, w) for w in shallower)
+        self.finest_narrowing = nn.Conv2d(widths[0], config.detail_width, 1)
+        self.finest = ConvBlock(2 * config.detail_width, config.detail_width)
+        self.classifier = nn.Conv2d(config.detail_width, config.num_classes, 1)
+
+    def forward(self, image_BCYX: Tensor) -> Tensor:
+        """Segment slices.
+
+        Parameters
+        ----------
+        image_BCYX
+            Shape (B, in_channels, image_size, image_size), aligned and standardised.
+
+        Returns
+        -------
+        Tensor
+            Shape (B, num_classes, image_size, image_size), logits.
+        """
+        detail_BCYX = self.detail(image_BCYX)
+        feature_BCYX = self.stem(image_BCYX)
+        skips: list[Tensor] = []
+        for i, stage in enumerate(self.encoder):
+            feature_BCYX = stage(feature_BCYX)
+            if i < NUM_POOLINGS:
+                skips.append(feature_BCYX)
+                feature_BCYX = functional.max_pool2d(feature_BCYX, 2)
+        feature_BCYX = self.transformer(feature_BCYX)
+        for narrow, stage, skip_BCYX in zip(
+            self.narrowings, self.decoder, reversed(skips), strict=True
+        ):
+            feature_BCYX = stage(torch.cat([enlarge(narrow(feature_BCYX)), skip_BCYX], dim=1))
+        coarse_BCYX = enlarge(self.finest_narrowing(feature_BCYX))
+        logits_BCYX: Tensor = self.classifier(self.finest(torch.cat([coarse_BCYX, detail_BCYX], 1)))
+        return logits_BCYX

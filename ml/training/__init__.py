@@ -1,0 +1,1 @@
+"""Training and evaluation on synthetic heads; needs the extra ``train``."""

@@ -1,0 +1,210 @@
+"""Synthetic patients for training: made once from their seeds, kept in a cache, split by patient.
+
+Each patient goes through `ml.align` and `ml.preprocess`, as in the node, so that what is trained
+is what runs. The cache holds ``.npz`` files without pickled objects.
+"""
+
+import hashlib
+import json
+import logging
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+
+import ml
+from ml.align import Alignment, align
+from ml.phantom import Scan, make_phantom, sample_subtypes
+from ml.preprocess import AlignedVolume, InputSpec, resample, resample_labels
+from ml.training.recipes import PhantomSource
+from ml.volume import Grid
+
+logger = logging.getLogger(__name__)
+
+# Axes: Z slice, S row and column of the aligned image
+
+_SCANNED_MM = 160.0
+"""Height of a head scan: foramen magnum to vertex."""
+_CODE_THAT_MAKES_CASES = ("phantom/*.py", "align.py", "plane.py", "preprocess.py")
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One patient, aligned.
+
+    Attributes
+    ----------
+    seed
+        Who it is.
+    hu
+        Shape (Z, S, S), int16, HU.
+    labels
+        Shape (Z, S, S), uint8: 0 or the value of a `Subtype`.
+    grid, alignment, spec
+        As in `AlignedVolume`.
+    """
+
+    seed: int
+    hu: NDArray[np.int16]
+    labels: NDArray[np.uint8]
+    grid: Grid
+    alignment: Alignment
+    spec: InputSpec
+
+    @property
+    def aligned(self) -> AlignedVolume:
+        """What `ml.preprocess.network_input` takes."""
+        return AlignedVolume(self.hu.astype(np.float32), self.grid, self.alignment, self.spec)
+
+    @property
+    def voxel_ml(self) -> NDArray[np.float64]:
+        """Volume of an aligned voxel of each slice, shape (Z,), ml."""
+        return self.grid.slice_steps_mm * (self.spec.pixel_mm**2 / 1000)
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Patients that share nothing."""
+
+    train: tuple[Case, ...]
+    validation: tuple[Case, ...]
+    test: tuple[Case, ...]
+
+
+def sample_scan(rng: np.random.Generator, matrix: int) -> Scan:
+    """Draw a protocol as sites have them: 2.5 to 6 mm, a tilted gantry in every third scan."""
+    step_mm = float(rng.choice((2.5, 3.0, 4.0, 4.5, 5.0, 5.0, 5.0, 6.0)))
+    return Scan(
+        num_slices=round(_SCANNED_MM / step_mm),
+        matrix=matrix,
+        field_of_view_mm=rng.uniform(210, 250),
+        slice_step_mm=step_mm,
+        gantry_tilt_deg=rng.uniform(-8, 20) if rng.uniform() < 0.3 else 0.0,
+        head_holder=rng.uniform() < 0.85,
+    )
+
+
+def make_case(seed: int, source: PhantomSource, spec: InputSpec) -> Case:
+    """Make the patient of a seed: scan, align and resample a phantom."""
+    rng = np.random.default_rng([seed, 77])
+    subtypes = sample_subtypes(rng, healthy=source.healthy)
+    phantom = make_phantom(seed, subtypes, scan=sample_scan(rng, source.matrix))
+    alignment = align(phantom.volume)
+    aligned = resample(phantom.volume, alignment, spec)
+    return Case(
+        seed=seed,
+        hu=np.rint(aligned.hu).astype(np.int16),
+        labels=resample_labels(phantom.mask, alignment, spec),
+        grid=phantom.volume.grid,
+        alignment=alignment,
+        spec=spec,
+    )
+
+
+def write_case(path: Path, case: Case) -> None:
+    """Write a patient; the file appears whole or not at all."""
+    partial = path.with_suffix(".part")
+    with partial.open("wb") as file:
+        np.savez(
+            file,
+            seed=np.int64(case.seed),
+            hu=case.hu,
+            labels=case.labels,
+            slice_origins_mm=case.grid.slice_origins_mm,
+            directions=np.stack([case.grid.row_direction, case.grid.column_direction]),
+            pixel_spacing_mm=np.array(case.grid.pixel_spacing_mm),
+            rows_columns=np.array([case.grid.rows, case.grid.columns]),
+            rotation_deg=np.float64(case.alignment.rotation_deg),
+            shift_mm=case.alignment.shift_mm,
+            centre_mm=case.alignment.centre_mm,
+        )
+    partial.replace(path)
+
+
+def read_case(path: Path, spec: InputSpec) -> Case:
+    """Read a patient that `write_case` wrote for this specification."""
+    with np.load(path, allow_pickle=False) as held:
+        between_rows, between_columns = held["pixel_spacing_mm"].tolist()
+        rows, columns = held["rows_columns"].tolist()
+        return Case(
+            seed=int(held["seed"]),
+            hu=held["hu"],
+            labels=held["labels"],
+            grid=Grid(
+                slice_origins_mm=held["slice_origins_mm"],
+                row_direction=held["directions"][0],
+                column_direction=held["directions"][1],
+                pixel_spacing_mm=(between_rows, between_columns),
+                rows=rows,
+                columns=columns,
+            ),
+            alignment=Alignment(float(held["rotation_deg"]), held["shift_mm"], held["centre_mm"]),
+            spec=spec,
+        )
+
+
+def prepare(source: PhantomSource, spec: InputSpec, cache: Path, *, num_workers: int) -> Splits:
+    """Make all patients of a source, or read those that the cache holds.
+
+    Parameters
+    ----------
+    source, spec
+        Who they are, and how they are resampled.
+    cache
+        Folder; the patients lie in one below, which is named by a digest of source, specification
+        and of the code that makes them.
+    num_workers
+        Processes that make patients.
+    """
+    folder = cache / _digest(source, spec)
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = (source.num_train, source.num_validation, source.num_test)
+    seeds = range(source.first_seed, source.first_seed + sum(counts))
+    missing = [seed for seed in seeds if not _path(folder, seed).exists()]
+    if missing:
+        _make_missing(missing, source, spec, folder, num_workers)
+    cases = [read_case(_path(folder, seed), spec) for seed in seeds]
+    logger.info("%d synthetic patients, %d of them made now", len(cases), len(missing))
+    first, second = source.num_train, source.num_train + source.num_validation
+    return Splits(tuple(cases[:first]), tuple(cases[first:second]), tuple(cases[second:]))
+
+
+def _make_missing(
+    seeds: Sequence[int], source: PhantomSource, spec: InputSpec, folder: Path, num_workers: int
+) -> None:
+    # for the processes to come: products of matrices on one thread, or they wait for each other
+    os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    # a forked process would inherit torch's threads in an unknown state
+    spawning = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(num_workers, mp_context=spawning) as pool:
+        making = [pool.submit(_make_and_write, seed, source, spec, folder) for seed in seeds]
+        for made in track(making, description="making synthetic patients"):
+            made.result()
+
+
+def _make_and_write(seed: int, source: PhantomSource, spec: InputSpec, folder: Path) -> None:
+    torch.set_num_threads(1)
+    write_case(_path(folder, seed), make_case(seed, source, spec))
+
+
+def _path(folder: Path, seed: int) -> Path:
+    return folder / f"{seed:07d}.npz"
+
+
+def _digest(source: PhantomSource, spec: InputSpec) -> str:
+    """Short digest of what decides how a patient of a given seed looks."""
+    package = Path(ml.__file__).parent
+    digest = hashlib.sha256()
+    settings = {"healthy": source.healthy, "matrix": source.matrix, "spec": asdict(spec)}
+    digest.update(json.dumps(settings, sort_keys=True).encode())
+    for pattern in _CODE_THAT_MAKES_CASES:
+        for path in sorted(package.glob(pattern)):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
