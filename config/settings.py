@@ -243,6 +243,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         frozen=True,
+        use_attribute_docstrings=True,
         extra="forbid",
         env_prefix=ENV_PREFIX,
         env_nested_delimiter=ENV_DELIMITER,
@@ -334,8 +335,13 @@ def _check_environment(environment: Mapping[str, str]) -> None:
 
 
 def _first_fault(error: ValidationError, origin: str) -> str:
-    """Say in one line what is wrong first: where, which rule, and the known keys if it helps."""
-    fault = error.errors(include_url=False)[0]
+    """Say in one line what is wrong first: where, which rule, and the known keys if it helps.
+
+    An unknown key goes before a missing one, which it probably was meant to be.
+    """
+    faults = error.errors(include_url=False)
+    unknown = (fault for fault in faults if fault["type"] == "extra_forbidden")
+    fault = next(unknown, faults[0])
     location = fault["loc"]
     key = ".".join(str(part) for part in location) or "settings"
     variable = ENV_PREFIX + ENV_DELIMITER.join(str(part) for part in location).upper()
