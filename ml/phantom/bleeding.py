@@ -1,6 +1,6 @@
 """How a bleed looks on a plane: its shape, its brightness, and how it pushes the brain."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -48,16 +48,33 @@ def pushed(place: Place, bleeds: Sequence[Bleed]) -> Place:
     return x + shift, y, z
 
 
-def extra_axial_distance(
-    plane: Plane, head: Head, cavity: Cavity, bleed: Epidural | Subdural
-) -> Field:
-    """Signed distance to a bleed between bone and brain, mm, before it is cut by the bone."""
-    if isinstance(bleed, Epidural):
-        return _lens(plane, head, bleed)
+def extra_axial_layers(
+    plane: Plane, head: Head, cavity: Cavity, bleeds: Sequence[Bleed]
+) -> dict[Bleed, Field]:
+    """Find the bleeds that lie between bone and brain.
+
+    Returns
+    -------
+    dict[Bleed, Field]
+        For each of them the signed distance to it, mm, before it is cut by the bone.
+    """
+    layers: dict[Bleed, Field] = {}
+    for bleed in bleeds:
+        match bleed:
+            case Epidural():
+                layers[bleed] = _lens(plane, head, bleed)
+            case Subdural(kind="convexity"):
+                layers[bleed] = _crescent(plane, cavity, bleed)
+    return layers
+
+
+def _crescent(plane: Plane, cavity: Cavity, bleed: Subdural) -> Field:
+    """Layer along the inner table that thins out towards its ends."""
     x, y, z = plane.place
-    along = np.abs((y - bleed.middle_mm[0]) / bleed.extent_mm[0]) ** 3
-    along += np.abs((z - bleed.middle_mm[1]) / bleed.extent_mm[1]) ** 3
-    width = bleed.width_mm * np.exp(-along) * ramp(bleed.side * x - 5, 10) - 0.6
+    along_y = np.abs(y - bleed.middle_mm[0]) / bleed.extent_mm[0]
+    along_z = np.abs(z - bleed.middle_mm[1]) / bleed.extent_mm[1]
+    fading = np.exp(-along_y * along_y * along_y - along_z * along_z * along_z)
+    width = bleed.width_mm * fading * ramp(bleed.side * x - 5, 10) - 0.6
     crescent = -cavity.distance - width + 0.35 * plane.drift
     return np.where(width > 0.3, crescent, FAR_MM)
 
@@ -82,9 +99,19 @@ def _lens(plane: Plane, head: Head, bleed: Epidural) -> Field:
 
 
 def paint_bleeds(
-    hu: Field, plane: Plane, head: Head, cavity: Cavity, spaces: Spaces, *, bleeds: Sequence[Bleed]
+    hu: Field,
+    plane: Plane,
+    head: Head,
+    cavity: Cavity,
+    spaces: Spaces,
+    *,
+    bleeds: Sequence[Bleed],
+    layers: Mapping[Bleed, Field],
 ) -> Shares:
-    """Paint bleeds into the cavity, in place, and return where they are."""
+    """Paint bleeds into the cavity, in place, and return where they are.
+
+    `layers` are the bleeds between bone and brain, from `extra_axial_layers`.
+    """
     shares: Shares = {}
     for bleed in bleeds:
         match bleed:
@@ -100,8 +127,8 @@ def paint_bleeds(
                 share = _dural_sheet(plane, cavity, spaces, bleed)
                 blend(hu, share, bleed.hu + 1.5 * plane.mottle)
             case _:
-                distance = extra_axial_distance(plane, head, cavity, bleed)
-                share = inside(distance, plane.edge_mm) * inside(cavity.distance, plane.edge_mm)
+                share = inside(layers[bleed], plane.edge_mm)
+                share *= inside(cavity.distance, plane.edge_mm)
                 blend(hu, share, _layered(plane, bleed))
         subtype = SUBTYPE_OF[type(bleed)]
         shares[subtype] = np.maximum(shares[subtype], share) if subtype in shares else share

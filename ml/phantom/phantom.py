@@ -7,15 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.phantom.anatomy import Head, sample_head
-from ml.phantom.bleeding import Shares, extra_axial_distance, paint_bleeds, pushed
+from ml.phantom.bleeding import Shares, extra_axial_layers, paint_bleeds, pushed
 from ml.phantom.brain import find_spaces, paint_brain
 from ml.phantom.dura import brighten_at_bone, paint_calcification, paint_dura
-from ml.phantom.lesions import Bleed, Epidural, Subdural, sample_bleed
-from ml.phantom.plane import Plane, make_plane
+from ml.phantom.lesions import Bleed, sample_bleed
+from ml.phantom.plane import Plane, Window, make_plane
 from ml.phantom.pose import Pose, Scan, make_grid, sample_pose, true_midline
 from ml.phantom.scanner import Imaging, sample_imaging, scanned
 from ml.phantom.shapes import Field, blend, inside
-from ml.phantom.skull import make_cavity, paint_outside
+from ml.phantom.skull import Cavity, make_cavity, paint_outside
 from ml.volume import Grid, Mask, Subtype, Volume
 
 _LEAST_ML = 1.0
@@ -69,6 +69,15 @@ class _Slab:
 
     hu: NDArray[np.float32]
     shares: dict[Subtype, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Painted:
+    """One plane: HU of its window, and shares of blood in a smaller window of the image."""
+
+    hu: Field
+    shares: Shares
+    inner_window: Window
 
 
 def make_phantom(
@@ -140,37 +149,45 @@ def _render(head: Head, pose: Pose, grid: Grid, imaging: Imaging, bleeds: Sequen
         plane = make_plane(head, pose, grid, step + offsets[0], edge_mm=imaging.blur_mm)
         if plane is None:
             continue
-        plane_hu, plane_shares = _paint(plane, head, bleeds)
+        painted = _paint(plane, head, bleeds)
+        over_air = (painted.hu + 1000) * weight
         for index in range(max(step - len(offsets) + 1, 0), min(step + 1, num_slices)):
-            hu[index][plane.window] += (plane_hu + 1000) * weight
-            for subtype, share in plane_shares.items():
+            hu[index][plane.window] += over_air
+            for subtype, share in painted.shares.items():
                 if subtype not in shares:
                     shares[subtype] = np.zeros(grid.shape, np.float32)
-                shares[subtype][index][plane.window] += share * weight
+                shares[subtype][index][painted.inner_window] += share * weight
     return _Slab(hu=hu, shares=shares)
 
 
-def _paint(plane: Plane, head: Head, bleeds: Sequence[Bleed]) -> tuple[Field, Shares]:
-    """Paint one plane."""
+def _paint(plane: Plane, head: Head, bleeds: Sequence[Bleed]) -> _Painted:
     cavity = make_cavity(plane, head)
     hu = paint_outside(plane, head, cavity)
-    if float(cavity.distance.min()) > plane.edge_mm:
-        return hu, {}
+    in_cavity = cavity.distance < plane.edge_mm
+    if not in_cavity.any():
+        return _Painted(hu=hu, shares={}, inner_window=plane.window)
+    inner, window = plane.part(in_cavity)
+    cavity = cavity.part(window)
+    content, shares = _paint_content(inner, head, cavity, bleeds)
+    blend(hu[window], inside(cavity.distance, plane.edge_mm), content)
+    return _Painted(hu=hu, shares=shares, inner_window=inner.window)
+
+
+def _paint_content(
+    plane: Plane, head: Head, cavity: Cavity, bleeds: Sequence[Bleed]
+) -> tuple[Field, Shares]:
+    layers = extra_axial_layers(plane, head, cavity, bleeds)
     wall = cavity.distance
-    for bleed in bleeds:
-        if isinstance(bleed, Epidural) or (
-            isinstance(bleed, Subdural) and bleed.kind == "convexity"
-        ):
-            wall = np.maximum(wall, -extra_axial_distance(plane, head, cavity, bleed))
+    for layer in layers.values():
+        wall = np.maximum(wall, -layer)
     x, y, z = pushed(plane.place, bleeds)
     spaces = find_spaces(plane, head, (x + 0.7 * plane.drift, y, z), wall)
     content = paint_brain(plane, head, spaces)
     paint_dura(content, plane, head, cavity, spaces)
     paint_calcification(content, plane, head, spaces)
-    shares = paint_bleeds(content, plane, head, cavity, spaces, bleeds=bleeds)
+    shares = paint_bleeds(content, plane, head, cavity, spaces, bleeds=bleeds, layers=layers)
     brighten_at_bone(content, plane, head, cavity)
-    blend(hu, inside(cavity.distance, plane.edge_mm), content)
-    return hu, shares
+    return content, shares
 
 
 def _labels(slab: _Slab, grid: Grid) -> NDArray[np.uint8]:
@@ -178,7 +195,8 @@ def _labels(slab: _Slab, grid: Grid) -> NDArray[np.uint8]:
     labels = np.zeros(grid.shape, np.uint8)
     most = np.zeros(grid.shape, np.float32)
     for subtype, share in slab.shares.items():
-        more = (share > _LEAST_SHARE[subtype]) & (share > most)
-        labels[more] = subtype
-        most[more] = share[more]
+        for index in np.flatnonzero(share.max(axis=(1, 2)) > _LEAST_SHARE[subtype]):
+            more = (share[index] > _LEAST_SHARE[subtype]) & (share[index] > most[index])
+            labels[index][more] = subtype
+            most[index][more] = share[index][more]
     return labels

@@ -1,6 +1,6 @@
 """One infinitely thin plane through the head: where its pixels lie and the random fields there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,24 @@ class Plane:
     def sample(self, texture: Texture) -> Field:
         """Sample a random field at the pixels."""
         return upsample(texture.at(self.coarse_place), self.coarse_factor)
+
+    def part(self, found: NDArray[np.bool_]) -> tuple["Plane", Window]:
+        """Cut the plane down to the blocks of pixels that contain `found`, shape (Y, X)."""
+        rows, columns = _pixel_bounds(found, axis=0), _pixel_bounds(found, axis=1)
+        window = (rows, columns)
+        first = self.window
+        factor = self.coarse_factor
+        coarse = tuple(slice(s.start // factor, s.stop // factor) for s in window)
+        part = replace(
+            self,
+            window=(_moved(rows, first[0].start), _moved(columns, first[1].start)),
+            place=cut(self.place, window),
+            coarse_place=cut(self.coarse_place, (coarse[0], coarse[1])),
+            corner=self.corner + rows.start * self.down + columns.start * self.across,
+            drift=self.drift[window],
+            mottle=self.mottle[window],
+        )
+        return part, window
 
     def near(self, centre: Point, radius_mm: float) -> Window | None:
         """Find the part of the window within `radius_mm` of a point, None if there is none."""
@@ -152,6 +170,16 @@ def _bounds(found: NDArray[np.bool_], *, axis: int) -> slice:
     """Pixels along an axis in which blocks were found."""
     blocks = np.unique(np.nonzero(found)[axis])
     return slice(int(blocks[0]) * _BLOCK, int(blocks[-1] + 1) * _BLOCK)
+
+
+def _pixel_bounds(found: NDArray[np.bool_], *, axis: int) -> slice:
+    """Pixels along an axis that contain what was found, in whole blocks."""
+    pixels = np.flatnonzero(found.any(axis=1 - axis))
+    return slice(int(pixels[0]) // _BLOCK * _BLOCK, (int(pixels[-1]) // _BLOCK + 1) * _BLOCK)
+
+
+def _moved(pixels: slice, start: int) -> slice:
+    return slice(pixels.start + start, pixels.stop + start)
 
 
 def _places(

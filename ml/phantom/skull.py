@@ -1,12 +1,12 @@
 """The cranial cavity with its floor, and everything around it: bone, scalp, face."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml.phantom.anatomy import Head, Skull
-from ml.phantom.plane import Plane, cut
+from ml.phantom.plane import Plane, Window, cut
 from ml.phantom.shapes import Field, Place, blend, capsule, ellipsoid, inside, ramp
 from ml.phantom.texture import upsample
 
@@ -36,6 +36,16 @@ class Cavity:
     has_base: bool
     thickness: Field
     scalp: Field
+
+    def part(self, window: Window) -> "Cavity":
+        """Cut out a part of the plane."""
+        return replace(
+            self,
+            distance=self.distance[window],
+            vault=self.vault[window],
+            thickness=self.thickness[window],
+            scalp=self.scalp[window],
+        )
 
 
 def make_cavity(plane: Plane, head: Head) -> Cavity:
@@ -112,7 +122,7 @@ def _floor_height(plane: Plane, skull: Skull) -> Field:
     side = np.abs(x)
     behind = np.clip(1 - (side / 57) ** 2 - ((y + 38) / 48) ** 2, 0, 1)
     middle = np.clip(1 - ((side - 37) / 26) ** 2 - ((y - 13) / 30) ** 2, 0, 1)
-    floor = np.minimum(-30 - 36 * behind**0.42, -26 - 22 * middle**0.42)
+    floor = np.minimum(-30 - 36 * _steep(behind), -26 - 22 * _steep(middle))
     roof = -31 + 13 * np.exp(-(((side - 30) / 15) ** 2) - ((y - 50) / 20) ** 2)
     front = np.where(y > 22, roof - 4 * np.exp(-((side / 9) ** 2)), np.float32(-25))
     floor = np.minimum(floor, front)
@@ -122,6 +132,13 @@ def _floor_height(plane: Plane, skull: Skull) -> Field:
     ridge = crest - 1.3 * np.maximum(from_ridge - 2.5, 0)
     height: Field = np.maximum(floor, ridge) + skull.floor_shift_mm + 0.6 * plane.drift
     return height
+
+
+def _steep(share: Field) -> Field:
+    """Rise from 0 to 1 like a wall that becomes a floor."""
+    root = np.sqrt(share)
+    steep: Field = 0.5 * (root + np.sqrt(root))
+    return steep
 
 
 def paint_outside(plane: Plane, head: Head, cavity: Cavity) -> Field:
