@@ -6,13 +6,15 @@ and plain JSON, and must be repeatable, since a crash between the end of a step 
 runs it again.
 """
 
+import functools
 import logging
 import os
 import socket
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
 from dbos import DBOS, DBOSConfig
 
@@ -30,6 +32,9 @@ from node.engine.serializer import Json, JsonSerializer
 from storage.database import Database
 
 logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 POLLING_SECONDS = 0.05
 """Median wait of a job in an idle queue; 5-8 % of one core for each idle worker."""
@@ -113,9 +118,9 @@ def run_analyser(
     stop
         Set by somebody else when it is time to end.
     """
-    segment = DBOS.step(name="segment")(steps.segment)
-    encode = DBOS.step(name="encode")(steps.encode)
-    record = DBOS.step(name="record")(steps.record)
+    segment = _step("segment", steps.segment)
+    encode = _step("encode", steps.encode)
+    record = _step("record", steps.record)
 
     @DBOS.workflow(name=ANALYSE, max_recovery_attempts=max_recovery_attempts)
     def analyse(job_id: int) -> None:
@@ -141,9 +146,9 @@ def run_deliverer(
     stop: threading.Event,
 ) -> None:
     """Work on the queue of deliveries, several at a time, until stopped."""
-    send = DBOS.step(name="send")(steps.send)
-    encode_failure = DBOS.step(name="encode-failure")(steps.encode_failure)
-    record = DBOS.step(name="record")(steps.record)
+    send = _step("send", steps.send)
+    encode_failure = _step("encode-failure", steps.encode_failure)
+    record = _step("record", steps.record)
 
     @DBOS.workflow(name=DELIVER)
     def deliver(job_id: int, destination: str, attempt: int) -> None:
@@ -155,6 +160,17 @@ def run_deliverer(
 
     worker = Worker(executor_id, DELIVER, slots=slots, device="cpu")
     _work(database, worker, settings=liveness, stop=stop)
+
+
+def _step(name: str, method: Callable[P, T]) -> Callable[P, T]:
+    """Make a checkpointed step of a method: DBOS marks functions, and a method takes no mark."""
+
+    @DBOS.step(name=name)
+    @functools.wraps(method)
+    def step(*args: P.args, **kwargs: P.kwargs) -> T:
+        return method(*args, **kwargs)
+
+    return step
 
 
 @dataclass(frozen=True)
@@ -197,7 +213,7 @@ def _work(
             if stop.wait(settings.beat_seconds):
                 break
     finally:
-        DBOS.destroy(workflow_completion_timeout_sec=PATIENCE_SECONDS)
+        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=PATIENCE_SECONDS)
         liveness.stop()
         queues.close()
 
