@@ -1,13 +1,16 @@
 """Sym-TransNet lite: the same idea for one CPU core, the paper's own outlook.
 
-Against the full network: neighbouring slices and several windows as channels, a first stage at
-half resolution beside a thin one at full resolution, four halvings instead of three, so that only
-(image_size / 16)^2 tokens attend to each other, and few, narrow layers.
+Against the full network: neighbouring slices and several windows as channels, a stem that halves
+the image before the three halvings of the encoder, so that only (image_size / 16)^2 tokens attend
+to each other, and few, narrow layers. The classifier undoes the stem: it computes the logits of
+four pixels in each place (sub-pixel convolution, Shi et al. 2016), for thin layers of blood are
+narrower than a place at half resolution.
 
 Axes: B batch, C channel, Y row, X column, N tokens, D width.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +20,10 @@ from ml.models.blocks import ConvBlock, enlarge
 from ml.models.symmetric_transformer import Mirroring, SymmetricTransformerLayer, mirror_tokens
 from ml.volume import NUM_CLASSES
 
+STEM_STRIDE: int = 2
 NUM_POOLINGS: int = 3
-"""After the stem, which halves the image once."""
 
-TOKEN_STRIDE: int = 2 ** (NUM_POOLINGS + 1)
+TOKEN_STRIDE: int = STEM_STRIDE * 2**NUM_POOLINGS
 """Pixels a token stands for, along rows and along columns."""
 
 
@@ -36,8 +39,6 @@ class SymTransNetLiteConfig:
         Rows and columns of the input; fixes the number of tokens, (image_size / 16)^2.
     base_width
         Channels C at half resolution; the stages below have 2C, 4C and 8C.
-    detail_width
-        Channels of the stage at full resolution, which draws thin layers of blood.
     token_width, num_layers, num_heads, mlp_ratio
         Of the transformer.
     mirroring
@@ -49,7 +50,6 @@ class SymTransNetLiteConfig:
     in_channels: int
     image_size: int = 256
     base_width: int = 24
-    detail_width: int = 12
     token_width: int = 192
     num_layers: int = 4
     num_heads: int = 4
@@ -101,19 +101,22 @@ class SymTransNetLite(nn.Module):
         super().__init__()
         self.config = config
         widths = [config.base_width * 2**i for i in range(NUM_POOLINGS + 1)]
-        self.detail = ConvBlock(config.in_channels, config.detail_width)
-        self.stem = nn.Conv2d(config.in_channels, widths[0], 4, stride=2, padding=1)
-        self.encoder = nn.ModuleList(
-            ConvBlock(before, after, num_convolutions=2)
-            for before, after in zip([widths[0], *widths[:-1]], widths, strict=True)
+        self.stem = nn.Sequential(
+            nn.Conv2d(config.in_channels, widths[0], 4, stride=STEM_STRIDE, padding=1, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
         )
+        self.encoder = nn.ModuleList([ConvBlock(widths[0], widths[0])])
+        for before, after in pairwise(widths):
+            self.encoder.append(ConvBlock(before, after, num_convolutions=2))
         self.transformer = LiteTransformer(config) if config.num_layers else nn.Identity()
         shallower = list(reversed(widths[:-1]))
         self.narrowings = nn.ModuleList(nn.Conv2d(2 * w, w, 1) for w in shallower)
         self.decoder = nn.ModuleList(ConvBlock(2 * w, w) for w in shallower)
-        self.finest_narrowing = nn.Conv2d(widths[0], config.detail_width, 1)
-        self.finest = ConvBlock(2 * config.detail_width, config.detail_width)
-        self.classifier = nn.Conv2d(config.detail_width, config.num_classes, 1)
+        self.classifier = nn.Sequential(
+            nn.Conv2d(widths[0], config.num_classes * STEM_STRIDE**2, 3, padding=1),
+            nn.PixelShuffle(STEM_STRIDE),
+        )
 
     def forward(self, image_BCYX: Tensor) -> Tensor:
         """Segment slices.
@@ -128,7 +131,6 @@ class SymTransNetLite(nn.Module):
         Tensor
             Shape (B, num_classes, image_size, image_size), logits.
         """
-        detail_BCYX = self.detail(image_BCYX)
         feature_BCYX = self.stem(image_BCYX)
         skips: list[Tensor] = []
         for i, stage in enumerate(self.encoder):
@@ -141,6 +143,5 @@ class SymTransNetLite(nn.Module):
             self.narrowings, self.decoder, reversed(skips), strict=True
         ):
             feature_BCYX = stage(torch.cat([enlarge(narrow(feature_BCYX)), skip_BCYX], dim=1))
-        coarse_BCYX = enlarge(self.finest_narrowing(feature_BCYX))
-        logits_BCYX: Tensor = self.classifier(self.finest(torch.cat([coarse_BCYX, detail_BCYX], 1)))
+        logits_BCYX: Tensor = self.classifier(feature_BCYX)
         return logits_BCYX

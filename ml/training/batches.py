@@ -113,7 +113,8 @@ def _noisy_input(
     varied = np.zeros(case.hu.shape, np.float32)
     varied[needed] = hu
     aligned = AlignedVolume(varied, case.grid, case.alignment, case.spec)
-    return network_input(aligned, np.array([slice_index]))[0]
+    image_CYX: NDArray[np.float32] = network_input(aligned, np.array([slice_index]))[0]
+    return image_CYX
 
 
 def _moved(

@@ -120,7 +120,7 @@ class Recipe:
 
 def lite_phantom() -> Recipe:
     """Sym-TransNet lite on synthetic heads: the model that ships, made on two CPU cores."""
-    spec = InputSpec(size=224, pixel_mm=1.0)
+    spec = InputSpec(size=208, pixel_mm=1.0)
     return Recipe(
         name="sym-transnet-lite",
         network="sym-transnet-lite",
@@ -128,12 +128,11 @@ def lite_phantom() -> Recipe:
             "in_channels": spec.num_channels,
             "image_size": spec.size,
             "base_width": 24,
-            "detail_width": 8,
             "token_width": 192,
             "num_layers": 4,
         },
         input=spec,
-        phantoms=PhantomSource(num_train=480, num_validation=60, num_test=100),
+        phantoms=PhantomSource(num_train=480, num_validation=80, num_test=120),
     )
 
 
