@@ -205,7 +205,16 @@ def _mapped_errors() -> Iterator[None]:
     except sa.exc.TimeoutError as error:
         raise DatabaseBusyError("no database connection became free in time") from error
     except sa.exc.DBAPIError as error:
-        raise _named(error) from error
+        raise _named(_first(error)) from error
+    except sa.exc.SQLAlchemyError as error:
+        raise StorageError(f"the database was misused ({type(error).__name__})") from error
+
+
+def _first(error: sa.exc.DBAPIError) -> sa.exc.DBAPIError:
+    """Find the error that began it: a full SQLite also fails at going back to a savepoint."""
+    while isinstance(error.__context__, sa.exc.DBAPIError):
+        error = error.__context__
+    return error
 
 
 def _named(error: sa.exc.DBAPIError) -> StorageError:

@@ -252,7 +252,8 @@ def test_no_image_falls_between_completion_and_registration(database: Database) 
         with database.begin() as transaction:
             return transaction.studies.complete(1, last_received_at=NOW, now=NOW, evidence="quiet")
 
-    actions = [complete, *(partial(register, database, n) for n in range(2, 6))]
+    actions: list[Callable[[], object]] = [complete]
+    actions += [partial(register, database, n) for n in range(2, 6)]
     complete_answer = together(actions)[0]
     assert isinstance(complete_answer, CompleteStudy)
     late = 5 - len(complete_answer.instances)

@@ -1,0 +1,186 @@
+"""Transactions, errors and versions of the tables."""
+
+import multiprocessing
+import os
+import sqlite3
+from concurrent.futures import ProcessPoolExecutor
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from config.errors import DatabaseBusyError, SettingsError, StorageError, StorageFullError
+from storage.database import Database
+from storage.tables import Base, StudyRow
+from tests.support.received import NOW, received
+from tests.unit.storage.conftest import SERVER
+
+only_sqlite = pytest.mark.skipif(SERVER in os.environ, reason="about SQLite")
+
+
+def test_an_error_rolls_everything_back(database: Database) -> None:
+    def register_and_fail() -> None:
+        with database.begin() as transaction:
+            transaction.studies.register(received(1), now=NOW)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        register_and_fail()
+    with database.read() as transaction:
+        assert transaction.studies.get(1) is None
+
+
+def test_the_newest_version_has_the_mapped_tables(database: Database) -> None:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "version_table": "midline_version",
+                "include_name": lambda name, kind, _: (
+                    kind != "table" or name in Base.metadata.tables
+                ),
+            },
+        )
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_states_are_kept_by_the_schema_as_well(database: Database) -> None:
+    with database.begin() as transaction:
+        transaction.studies.register(received(1), now=NOW)
+    with pytest.raises(StorageError), database.begin() as transaction:
+        transaction.session.execute(sa.text("UPDATE study SET state = 'LOST'"))
+
+
+def test_tables_of_the_queue_are_left_alone(database: Database) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE workflow_status (id INTEGER PRIMARY KEY)"))
+    try:
+        database.upgrade()
+        assert sa.inspect(database.engine).has_table("workflow_status")
+    finally:
+        with database.engine.begin() as connection:
+            connection.execute(sa.text("DROP TABLE workflow_status"))
+
+
+def test_no_table_has_a_name_of_the_queue() -> None:
+    schema = pytest.importorskip("dbos._schemas.system_database")
+    names = {table.name for table in schema.SystemSchema.metadata_obj.tables.values()}
+    assert names
+    assert not names & set(Base.metadata.tables)
+
+
+def upgrade(url: str) -> None:
+    Database(url).upgrade()
+
+
+@only_sqlite
+def test_several_processes_may_upgrade_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new' / 'index.sqlite'}"
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(4, mp_context=context) as pool:
+        assert list(pool.map(upgrade, [url] * 4)) == [None] * 4
+
+
+@only_sqlite
+def test_sqlite_is_durable_and_checks_foreign_keys(database: Database) -> None:
+    with database.engine.connect() as connection:
+        pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
+    assert values == ["wal", 2, 1, 30_000]
+
+
+@only_sqlite
+def test_a_held_database_is_busy_and_worth_a_retry(database: Database) -> None:
+    other = sqlite3.connect(str(database.engine.url.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout=10")
+    with pytest.raises(DatabaseBusyError) as raised, database.begin():
+        pass
+    assert raised.value.retryable
+    other.execute("ROLLBACK")
+    other.close()
+
+
+@only_sqlite
+def test_a_reader_waits_for_no_writer_and_sees_one_state(database: Database) -> None:
+    with database.begin() as writer:
+        writer.studies.register(received(1), now=NOW)
+        with database.read() as reader:
+            assert reader.studies.list_studies() == ()
+    with database.read() as reader:
+        assert len(reader.studies.list_studies()) == 1
+        with database.begin() as writer:
+            writer.studies.register(received(2, study="2.25.2", series="2.25.2.1"), now=NOW)
+        assert len(reader.studies.list_studies()) == 1
+
+
+@only_sqlite
+def test_a_database_without_room_is_full(database: Database) -> None:
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=1")
+
+    def fill() -> None:
+        with database.begin() as transaction:
+            for n in range(2000):
+                instance = received(n, study=f"2.25.{n}", series=f"2.25.{n}.1")
+                transaction.studies.register(instance, now=NOW)
+
+    with pytest.raises(StorageFullError):
+        fill()
+
+
+def test_an_error_of_the_database_quotes_no_row(database: Database) -> None:
+    with pytest.raises(StorageError) as raised, database.begin() as transaction:
+        transaction.session.execute(
+            sa.text("INSERT INTO study (patient_key) VALUES (:key)"), {"key": "SECRET"}
+        )
+    assert "SECRET" not in str(raised.value)
+
+
+def test_times_of_any_zone_come_back_in_utc(database: Database) -> None:
+    there = timezone(timedelta(hours=5, minutes=30))
+    with database.begin() as transaction:
+        transaction.studies.register(received(1), now=NOW.astimezone(there))
+        study = transaction.studies.get(1)
+    assert study is not None
+    assert study.last_received_at == NOW
+    assert study.last_received_at.utcoffset() == timedelta(0)
+
+
+def test_a_time_without_zone_is_refused(database: Database) -> None:
+    naive = datetime(2030, 1, 1)  # noqa: DTZ001 - what is refused
+    with pytest.raises(StorageError), database.begin() as transaction:
+        transaction.studies.register(received(1), now=naive)
+
+
+@only_sqlite
+def test_a_number_is_not_given_again_after_its_study_was_removed(database: Database) -> None:
+    with database.begin() as transaction:
+        values = {
+            "patient_key": "a",
+            "state": "RECEIVING",
+            "generation": 0,
+            "num_instances": 0,
+            "num_duplicates": 0,
+            "first_received_at": NOW,
+            "last_received_at": NOW,
+            "calling_ae_title": "CT1",
+        }
+        insert = sa.insert(StudyRow).values(**values).returning(StudyRow.id)
+        first = transaction.session.scalar(insert.values(study_instance_uid="2.25.1"))
+        transaction.session.execute(sa.delete(StudyRow))
+        second = transaction.session.scalar(insert.values(study_instance_uid="2.25.2"))
+    assert (first, second) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["sqlite://", "sqlite:///:memory:", "mysql://host/name", "no url", "postgresql+psycopg2://h/x"],
+)
+def test_another_kind_of_database_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"storage\.database_url"):
+        Database(url)

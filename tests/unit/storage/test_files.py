@@ -1,0 +1,160 @@
+"""A file is there whole, or not at all."""
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import storage
+from config.errors import StorageError, StorageFullError
+from storage.files import FileStore
+
+REPOSITORY = Path(storage.__file__).parents[1]
+DIGEST = hashlib.sha256(b"data set").hexdigest()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    return FileStore(tmp_path / "store", reserve_bytes=0)
+
+
+def files_of(store: FileStore) -> list[str]:
+    found = (path for path in store.root.rglob("*") if path.is_file())
+    return sorted(path.relative_to(store.root).as_posix() for path in found)
+
+
+def test_a_received_file_lies_under_its_digest(store: FileStore) -> None:
+    relative = store.write_received([b"preamble", b"data set"], sha256=DIGEST)
+    assert relative == f"received/{DIGEST[:2]}/{DIGEST}.dcm"
+    assert store.path(relative).read_bytes() == b"preambledata set"
+    assert files_of(store) == [relative]
+
+
+def test_only_the_owner_may_read(store: FileStore) -> None:
+    path = store.path(store.write_received([b"x"], sha256=DIGEST))
+    assert path.stat().st_mode & 0o777 == 0o600
+    folders = [store.root, *(each for each in store.root.rglob("*") if each.is_dir())]
+    assert {each.stat().st_mode & 0o777 for each in folders} == {0o700}
+
+
+def test_a_repetition_takes_no_room(store: FileStore) -> None:
+    assert store.write_received([b"x"], sha256=DIGEST) == store.write_received(
+        [b"x"], sha256=DIGEST
+    )
+    assert len(files_of(store)) == 1
+
+
+def test_a_name_that_is_no_digest_is_refused(store: FileStore) -> None:
+    with pytest.raises(ValueError, match="hexadecimal"):
+        store.write_received([b"x"], sha256="../../etc/passwd")
+
+
+def test_a_sender_that_breaks_off_leaves_nothing(store: FileStore) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"first half"
+        raise ConnectionResetError
+
+    with pytest.raises(StorageError):
+        store.write_received(pieces(), sha256=DIGEST)
+    assert files_of(store) == []
+
+
+CRASH = """
+import os, sys
+from pathlib import Path
+from storage.files import FileStore
+
+def pieces():
+    yield b"first half"
+    os._exit(9)
+
+FileStore(Path(sys.argv[1]), reserve_bytes=0).write_received(pieces(), sha256=sys.argv[2])
+"""
+
+
+def test_a_crash_leaves_only_a_part_which_is_swept_once_it_is_old(store: FileStore) -> None:
+    command = [sys.executable, "-c", CRASH, str(store.root), DIGEST]
+    assert subprocess.run(command, check=False, cwd=REPOSITORY).returncode == 9
+    assert [Path(each).suffix for each in files_of(store)] == [".part"]
+    assert not store.path(f"received/{DIGEST[:2]}/{DIGEST}.dcm").exists()
+    now = datetime.now(UTC)
+    assert store.sweep_parts(now=now) == 0
+    assert store.sweep_parts(now=now + timedelta(hours=2)) == 1
+    assert files_of(store) == []
+
+
+def test_results_of_one_job_never_overwrite_each_other(store: FileStore) -> None:
+    first = store.write_result(b"one", job_id=7)
+    second = store.write_result(b"two", job_id=7)
+    assert first.path.startswith("results/7/")
+    assert first.path != second.path
+    assert first.sha256 == hashlib.sha256(b"one").hexdigest()
+    assert first.num_bytes == 3
+    assert store.path(first.path).read_bytes() == b"one"
+
+
+def test_a_quarantined_file_is_moved_and_moving_it_again_does_no_harm(store: FileStore) -> None:
+    relative = store.write_received([b"x"], sha256=DIGEST)
+    aside = store.quarantine(relative)
+    assert aside == f"quarantine/{DIGEST}.dcm"
+    assert store.quarantine(relative) == aside
+    assert files_of(store) == [aside]
+
+
+def test_what_was_never_written_cannot_be_quarantined(store: FileStore) -> None:
+    with pytest.raises(StorageError, match="ENOENT"):
+        store.quarantine("received/00/x.dcm")
+
+
+def test_a_removed_file_is_gone_and_removing_it_again_does_no_harm(store: FileStore) -> None:
+    relative = store.write_received([b"x"], sha256=DIGEST)
+    store.remove(relative)
+    store.remove(relative)
+    assert files_of(store) == []
+
+
+def test_little_free_space_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, reserve_bytes=1 << 62)
+    with pytest.raises(StorageFullError, match="reserve_bytes"):
+        store.check_space()
+    FileStore(tmp_path, reserve_bytes=0).check_space()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the full device of Linux")
+def test_a_full_disk_is_told_apart_and_leaves_nothing(store: FileStore) -> None:
+    def pieces() -> Iterator[bytes]:
+        with Path("/dev/full").open("wb", buffering=0) as full:
+            yield b"x"
+            full.write(b"x")
+
+    with pytest.raises(StorageFullError):
+        store.write_received(pieces(), sha256=DIGEST)
+    assert files_of(store) == []
+
+
+@pytest.mark.parametrize("relative", ["../x", "/etc/passwd", "received/../../x", ".", ""])
+def test_a_path_out_of_the_store_is_refused(store: FileStore, relative: str) -> None:
+    with pytest.raises(StorageError, match="leads out"):
+        store.path(relative)
+
+
+def test_a_link_out_of_the_store_is_refused(store: FileStore, tmp_path: Path) -> None:
+    (store.root / "link").symlink_to(tmp_path)
+    with pytest.raises(StorageError, match="leads out"):
+        store.path("link/x")
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(parts=st.lists(st.sampled_from(["..", ".", "a", "received", "/", ""]), max_size=6))
+def test_no_path_leaves_the_store(store: FileStore, parts: list[str]) -> None:
+    try:
+        path = store.path("/".join(parts))
+    except StorageError:
+        return
+    assert path.is_relative_to(store.root)
