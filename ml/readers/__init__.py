@@ -1,0 +1,1 @@
+"""Readers: from files to a `Volume` in Hounsfield units."""

@@ -1,0 +1,69 @@
+"""Attributes of a data set as plain values: what is absent, empty or no such value is None.
+
+Senders leave attributes out, leave them empty, or fill them with what their value representation
+forbids. Readers ask here and decide for themselves what is needed.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
+
+
+def text_of(header: Dataset, keyword: str) -> str:
+    r"""Value of a string attribute without padding; values of a list are joined by ``\``."""
+    value = header.get(keyword)
+    if value is None or isinstance(value, Sequence):
+        return ""
+    if isinstance(value, MultiValue | list | tuple):
+        return "\\".join(str(part).strip() for part in value)
+    return str(value).strip().rstrip("\0")
+
+
+def values_of(header: Dataset, keyword: str) -> tuple[str, ...]:
+    """Values of a string attribute, without padding; none if it is absent or empty."""
+    text = text_of(header, keyword)
+    return tuple(text.split("\\")) if text else ()
+
+
+def number_of(header: Dataset, keyword: str) -> float | None:
+    """Finite value of a numeric attribute, the first of a list."""
+    numbers = _numbers(header.get(keyword))
+    return numbers[0] if numbers else None
+
+
+def whole_of(header: Dataset, keyword: str) -> int | None:
+    """Value of a numeric attribute that is a whole number."""
+    number = number_of(header, keyword)
+    return None if number is None or not number.is_integer() else int(number)
+
+
+def vector_of(header: Dataset, keyword: str, length: int) -> NDArray[np.float64] | None:
+    """Values of a numeric attribute that has exactly so many, all finite."""
+    numbers = _numbers(header.get(keyword))
+    if numbers is None or len(numbers) != length:
+        return None
+    return np.array(numbers, np.float64)
+
+
+def items_of(header: Dataset, keyword: str) -> tuple[Dataset, ...]:
+    """Items of a sequence attribute; none if it is absent."""
+    value = header.get(keyword)
+    return tuple(value) if isinstance(value, Sequence) else ()
+
+
+def _numbers(value: object) -> list[float] | None:
+    parts = value if isinstance(value, MultiValue | list | tuple) else [value]
+    numbers = []
+    for part in parts:
+        try:
+            number = float(str(part))
+        except ValueError:
+            return None
+        if not math.isfinite(number):
+            return None
+        numbers.append(number)
+    return numbers
