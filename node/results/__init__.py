@@ -1,0 +1,1 @@
+"""What a study's analysis leaves behind: segmentation, report, picture, and how to read them."""

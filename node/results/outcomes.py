@@ -1,0 +1,358 @@
+"""How the analysis of a study ended, what may be said about it, and in which words.
+
+A `StudyResult` is the last gate before an object is built: it refuses what contradicts itself. No
+result never reads as "no haemorrhage", and nothing is called normal or cleared.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Self
+
+from pydicom.sr.coding import Code
+
+from config.errors import Reason
+from ml.findings import Finding, Side
+from ml.volume import Subtype
+from node.results import codes
+
+DISCLAIMER = "Research use only. Not for diagnosis. Not reviewed by a physician."
+"""Stands in every object, unless the node is approved."""
+APPROVED_DISCLAIMER = "Computer result. Not reviewed by a physician."
+
+MOST_DETAIL_CHARACTERS = 200
+
+
+class Outcome(StrEnum):
+    """How the analysis of one study ended; every accepted study ends in exactly one."""
+
+    POSITIVE = "POSITIVE"
+    """Analysed in full, haemorrhage found."""
+    NEGATIVE = "NEGATIVE"
+    """Analysed in full, no haemorrhage found."""
+    PARTIAL = "PARTIAL"
+    """Analysed in part, or the score lies between the thresholds."""
+    FAILED = "FAILED"
+    """Analysis was tried, and gave nothing."""
+    NOT_ATTEMPTED = "NOT_ATTEMPTED"
+    """There is no series of the kind that the model was made for."""
+
+
+class Presence(StrEnum):
+    """Whether haemorrhage, or one subtype of it, was seen."""
+
+    PRESENT = "PRESENT"
+    ABSENT = "ABSENT"
+    UNDETERMINED = "UNDETERMINED"
+
+
+STATUS_CODES: Mapping[Outcome, Code] = MappingProxyType(
+    {
+        Outcome.POSITIVE: codes.SUCCEEDED,
+        Outcome.NEGATIVE: codes.SUCCEEDED,
+        Outcome.PARTIAL: codes.PARTIALLY_SUCCEEDED,
+        Outcome.FAILED: codes.FAILED,
+        Outcome.NOT_ATTEMPTED: codes.NOT_ATTEMPTED,
+    }
+)
+"""Value of Summary of Detections (CID 6042)."""
+
+SUMMARY_CODES: Mapping[Outcome, Code] = MappingProxyType(
+    {
+        Outcome.POSITIVE: codes.ALL_SUCCEEDED_WITH_FINDINGS,
+        Outcome.NEGATIVE: codes.ALL_SUCCEEDED_WITHOUT_FINDINGS,
+    }
+)
+"""Value of CAD Processing and Findings Summary (CID 6047).
+
+The other outcomes have none: "not all algorithms succeeded; without findings", skimmed, reads as a
+negative.
+"""
+
+PRESENCE_CODES: Mapping[Presence, Code] = MappingProxyType(
+    {
+        Presence.PRESENT: codes.PRESENT,
+        Presence.ABSENT: codes.ABSENT,
+        Presence.UNDETERMINED: codes.UNDETERMINED,
+    }
+)
+"""Value of the present/absent items (CID 240)."""
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What people read.
+
+    Attributes
+    ----------
+    word
+        Word in the series description. It stands early there, since viewers cut the text.
+    headline
+        Title of the picture.
+    sentence
+        The statement about the case.
+    """
+
+    word: str
+    headline: str
+    sentence: str
+
+
+WORDINGS: Mapping[tuple[Outcome, Presence], Wording] = MappingProxyType(
+    {
+        (Outcome.POSITIVE, Presence.PRESENT): Wording(
+            "POSITIVE", "AI: ICH SUSPECTED", "AI result: intracranial haemorrhage suspected."
+        ),
+        (Outcome.NEGATIVE, Presence.ABSENT): Wording(
+            "NEGATIVE",
+            "AI: ICH NOT DETECTED (NOT EXCLUDED)",
+            "AI did not detect intracranial haemorrhage in the analysed series. "
+            "This does not exclude haemorrhage.",
+        ),
+        (Outcome.PARTIAL, Presence.PRESENT): Wording(
+            "POSITIVE INCOMPLETE",
+            "AI: ICH SUSPECTED, INCOMPLETE",
+            "AI result INCOMPLETE: intracranial haemorrhage suspected in the analysed part.",
+        ),
+        (Outcome.PARTIAL, Presence.UNDETERMINED): Wording(
+            "INCOMPLETE", "AI: INCOMPLETE - NO RESULT", "AI result INCOMPLETE: no conclusion."
+        ),
+        (Outcome.FAILED, Presence.UNDETERMINED): Wording(
+            "FAILED",
+            "AI: FAILED - NO RESULT",
+            "AI processing FAILED: no result. Read the study as if no AI had run.",
+        ),
+        (Outcome.NOT_ATTEMPTED, Presence.UNDETERMINED): Wording(
+            "NOT PROCESSED",
+            "AI: NOT PROCESSED - NO RESULT",
+            "AI processing NOT ATTEMPTED: no result. Read the study as if no AI had run.",
+        ),
+    }
+)
+"""The words for each pair of outcome and presence; its keys are the only legal pairs."""
+
+SIDE_WORDS: Mapping[Side, str] = MappingProxyType(
+    {Side.LEFT: "left", Side.RIGHT: "right", Side.BOTH: "both sides"}
+)
+
+
+def describe_finding(finding: Finding) -> str:
+    """Name a finding for people, for example ``Subdural (SDH), right``."""
+    terms = codes.SUBTYPES[finding.subtype]
+    side = "" if finding.side is None else f", {SIDE_WORDS[finding.side]}"
+    return f"{terms.title} ({terms.label}){side}"
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResult:
+    """Result of one study, ready to be written. Make it with one of the five class methods.
+
+    Attributes
+    ----------
+    outcome
+        How the analysis ended.
+    presence
+        Whether intracranial haemorrhage of any subtype was seen.
+    subtypes
+        The same for each subtype; empty where nothing can be said.
+    findings
+        Largest volume first; one for each subtype that is present.
+    case_score_percent
+        The model's score of the case, 0 to 100, or None; not a probability.
+    reason
+        Why the result is partial or missing; None if it is complete.
+    detail
+        One line beside the reason, without patient data; may be empty.
+    num_images
+        Number of images that the statement rests on.
+    """
+
+    outcome: Outcome
+    presence: Presence
+    subtypes: Mapping[Subtype, Presence] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    case_score_percent: float | None = None
+    reason: Reason | None = None
+    detail: str = ""
+    num_images: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse contradictions."""
+        _check_statement(self)
+        _check_subtypes(self)
+        _check_numbers(self)
+
+    @classmethod
+    def positive(
+        cls,
+        findings: Sequence[Finding],
+        *,
+        num_images: int,
+        case_score_percent: float | None = None,
+    ) -> Self:
+        """Analysed in full, with findings; every other subtype is absent."""
+        return cls(
+            outcome=Outcome.POSITIVE,
+            presence=Presence.PRESENT,
+            subtypes=_subtypes(findings, others=Presence.ABSENT),
+            findings=_largest_first(findings),
+            case_score_percent=case_score_percent,
+            num_images=num_images,
+        )
+
+    @classmethod
+    def negative(cls, *, num_images: int, case_score_percent: float | None = None) -> Self:
+        """Analysed in full, without findings."""
+        return cls(
+            outcome=Outcome.NEGATIVE,
+            presence=Presence.ABSENT,
+            subtypes=_subtypes((), others=Presence.ABSENT),
+            case_score_percent=case_score_percent,
+            num_images=num_images,
+        )
+
+    @classmethod
+    def partial(
+        cls,
+        reason: Reason,
+        findings: Sequence[Finding] = (),
+        *,
+        num_images: int,
+        case_score_percent: float | None = None,
+        detail: str = "",
+    ) -> Self:
+        """Analysed in part, or borderline; a subtype that was not found is undetermined."""
+        return cls(
+            outcome=Outcome.PARTIAL,
+            presence=Presence.PRESENT if findings else Presence.UNDETERMINED,
+            subtypes=_subtypes(findings, others=Presence.UNDETERMINED),
+            findings=_largest_first(findings),
+            case_score_percent=case_score_percent,
+            reason=reason,
+            detail=detail,
+            num_images=num_images,
+        )
+
+    @classmethod
+    def failed(cls, reason: Reason, *, detail: str = "") -> Self:
+        """Analysis was tried, and gave nothing."""
+        return cls(Outcome.FAILED, Presence.UNDETERMINED, reason=reason, detail=detail)
+
+    @classmethod
+    def not_attempted(cls, reason: Reason, *, detail: str = "") -> Self:
+        """Not tried, as the study holds nothing that the model was made for."""
+        return cls(Outcome.NOT_ATTEMPTED, Presence.UNDETERMINED, reason=reason, detail=detail)
+
+    @property
+    def wording(self) -> Wording:
+        """The words for this result."""
+        return WORDINGS[self.outcome, self.presence]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the analysis did all it was to do."""
+        return self.outcome in SUMMARY_CODES
+
+    @property
+    def total_ml(self) -> float:
+        """Volume of all findings together, ml."""
+        return sum(finding.volume_ml for finding in self.findings)
+
+    def finding_lines(self) -> list[str]:
+        """One line of text for each finding, without patient data."""
+        return [
+            f"{describe_finding(finding)}: {finding.volume_ml:.1f} ml, "
+            f"mean {finding.mean_hu:.0f} HU, diameter {finding.max_diameter_mm:.0f} mm, "
+            f"AI score {finding.certainty_percent:.0f}%"
+            for finding in self.findings
+        ]
+
+    def case_lines(self) -> list[str]:
+        """Lines of text on the case as a whole: total, score, reason, extent; no patient data."""
+        lines = []
+        if len(self.findings) > 1:
+            lines.append(f"Total: {self.total_ml:.1f} ml")
+        if self.case_score_percent is not None:
+            lines.append(
+                f"AI score of the case: {self.case_score_percent:.0f}% (not a probability)"
+            )
+        if self.reason is not None:
+            lines.append(f"Reason: {codes.REASONS[self.reason].meaning}")
+        if self.detail:
+            lines.append(self.detail)
+        if self.num_images:
+            lines.append(f"Images analysed: {self.num_images}")
+        return lines
+
+
+def _subtypes(findings: Sequence[Finding], *, others: Presence) -> Mapping[Subtype, Presence]:
+    present = {finding.subtype for finding in findings}
+    return MappingProxyType({s: Presence.PRESENT if s in present else others for s in Subtype})
+
+
+def _largest_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda finding: (-finding.volume_ml, finding.subtype)))
+
+
+def _check_statement(result: StudyResult) -> None:
+    """Refuse an outcome with a presence, a reason or an extent that it cannot have."""
+    outcome, presence, reason = result.outcome, result.presence, result.reason
+    if (outcome, presence) not in WORDINGS:
+        raise ValueError(f"{outcome} cannot go with {presence}")
+    if result.is_complete == (reason is not None):
+        raise ValueError(f"{outcome} with reason {reason}: needed exactly if it is incomplete")
+    if reason is Reason.BORDERLINE and presence is not Presence.UNDETERMINED:
+        raise ValueError("a borderline score leaves the presence undetermined")
+    analysed = outcome not in (Outcome.FAILED, Outcome.NOT_ATTEMPTED)
+    if not analysed and reason is Reason.BORDERLINE:
+        raise ValueError(f"{outcome} has no score that could be borderline")
+    if analysed != (result.num_images > 0):
+        raise ValueError(f"{outcome} with {result.num_images} analysed images")
+    if not analysed and result.case_score_percent is not None:
+        raise ValueError(f"{outcome} has no score")
+    if result.detail and reason is None:
+        raise ValueError("a detail explains a reason, and there is none")
+    if len(result.detail) > MOST_DETAIL_CHARACTERS or not result.detail.isascii():
+        raise ValueError(f"a detail is ASCII of at most {MOST_DETAIL_CHARACTERS} characters")
+    if not all(character.isprintable() for character in result.detail):
+        raise ValueError("a detail is one printable line")
+
+
+def _check_subtypes(result: StudyResult) -> None:
+    """Refuse findings that do not agree with what is said about the subtypes."""
+    found = [finding.subtype for finding in result.findings]
+    if (result.presence is Presence.PRESENT) != bool(found):
+        raise ValueError("findings are needed exactly if haemorrhage is present")
+    if len(set(found)) != len(found):
+        raise ValueError("a subtype has two findings")
+    if set(found) != {s for s, p in result.subtypes.items() if p is Presence.PRESENT}:
+        raise ValueError("the subtypes that are present are not those of the findings")
+    others = {p for p in result.subtypes.values() if p is not Presence.PRESENT}
+    if result.outcome in (Outcome.FAILED, Outcome.NOT_ATTEMPTED):
+        if result.subtypes:
+            raise ValueError(f"{result.outcome} says nothing about subtypes")
+        return
+    if set(result.subtypes) != set(Subtype):
+        raise ValueError(f"{result.outcome} says something about every subtype")
+    if not others <= {Presence.ABSENT if result.is_complete else Presence.UNDETERMINED}:
+        raise ValueError(f"{result.outcome} with subtypes that are {', '.join(sorted(others))}")
+
+
+def _check_numbers(result: StudyResult) -> None:
+    """Refuse numbers that cannot have been measured."""
+    scores = [finding.certainty_percent for finding in result.findings]
+    if result.case_score_percent is not None:
+        scores.append(result.case_score_percent)
+    if not all(0 <= score <= 100 for score in scores):
+        raise ValueError(f"scores {scores} are not all between 0 and 100 percent")
+    volumes = [finding.volume_ml for finding in result.findings]
+    if volumes != sorted(volumes, reverse=True):
+        raise ValueError("findings are not in order, largest first")
+    for finding in result.findings:
+        measured = (finding.volume_ml, finding.mean_hu, finding.max_diameter_mm)
+        if not all(map(math.isfinite, measured)) or finding.volume_ml <= 0:
+            raise ValueError(f"{finding.subtype.name} has volume, HU and diameter {measured}")
+        if finding.max_diameter_mm < 0 or not finding.outlines:
+            raise ValueError(f"{finding.subtype.name} has no extent or no outline")

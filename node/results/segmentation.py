@@ -1,0 +1,203 @@
+"""The Segmentation object (PS3.3 A.51): BINARY, one segment for each subtype that is present.
+
+No axis is flipped anywhere: row, column and slice of the mask are those of the source images.
+"""
+
+from collections.abc import Sequence
+from copy import deepcopy
+
+import highdicom as hd
+import numpy as np
+from highdicom.color import CIELabColor
+from highdicom.seg import SegmentDescription
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from config.errors import UnreadableInputError, UnsupportedInputError
+from ml.readers.dicom import FrameReference, Series
+from ml.volume import Grid, Mask, Subtype
+from node.results import codes
+from node.results.headers import Source, finish, is_multi_frame, prepare_source, replace_value
+from node.results.identity import ModelIdentity, ResultContext, SeriesNumber
+
+MOST_POSITION_ERROR_MM = 0.01
+
+
+def build_segmentation(
+    context: ResultContext, series: Series, mask: Mask
+) -> tuple[hd.seg.Segmentation, dict[Subtype, int]]:
+    """Write a mask as a Segmentation of its source series.
+
+    Parameters
+    ----------
+    context
+        Fixes identity, UIDs and dates.
+    series
+        The analysed series; of its headers, which may be single- or multi-frame.
+    mask
+        Label map on the grid of the series.
+
+    Returns
+    -------
+    tuple
+        The object, and the segment number of each subtype present: 1 to k without a gap.
+
+    Raises
+    ------
+    ValueError
+        If the mask is empty (highdicom would write every frame of every segment), or does not lie
+        on the series.
+    UnreadableInputError
+        If the source has no frame of reference, or lacks what an object needs.
+    UnsupportedInputError
+        If the source is several multi-frame objects.
+    """
+    numbers = {
+        Subtype(int(value)): number
+        for number, value in enumerate(np.unique(mask.labels[mask.labels > 0]), start=1)
+    }
+    if not numbers:
+        raise ValueError("no Segmentation is made of an empty mask")
+    _check_grid(series, mask.grid)
+    source = prepare_source(context, series.headers)
+    images, planes = _images_and_planes(source, series, _numbered(mask, numbers))
+    segmentation = hd.seg.Segmentation(
+        source_images=images,
+        pixel_array=planes,
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[_describe(context, s, n) for s, n in numbers.items()],
+        series_instance_uid=context.uid("SEG-BINARY-series"),
+        series_number=context.series_number(SeriesNumber.SEGMENTATION),
+        sop_instance_uid=context.uid("SEG-BINARY-instance"),
+        instance_number=1,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        omit_empty_frames=True,
+        content_label="ICH_SEG",
+        content_description="AI segmentation of intracranial haemorrhage",
+        content_creator_name=f"AI^{context.model.name}",
+        series_description=context.node.series_description("AI ICH segmentation"),
+        **context.constructor_arguments,
+    )
+    finish(segmentation, context, source)
+    segmentation.BodyPartExamined = "HEAD"
+    return segmentation, numbers
+
+
+def _numbered(mask: Mask, numbers: dict[Subtype, int]) -> NDArray[np.uint8]:
+    """Replace each label by its segment number; BINARY segments are numbered without a gap."""
+    table = np.zeros(max(Subtype) + 1, np.uint8)
+    for subtype, number in numbers.items():
+        table[subtype] = number
+    numbered: NDArray[np.uint8] = table[mask.labels]
+    return numbered
+
+
+def _describe(context: ResultContext, subtype: Subtype, number: int) -> SegmentDescription:
+    terms = codes.SUBTYPES[subtype]
+    return SegmentDescription(
+        segment_number=number,
+        segment_label=terms.label,
+        segmented_property_category=codes.MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
+        segmented_property_type=terms.finding,
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=_algorithm(context.model),
+        tracking_id=terms.tracking_identifier,
+        tracking_uid=context.tracking_uid(terms.tracking_identifier),
+        anatomic_regions=[terms.sites[-1]],
+        display_color=CIELabColor.from_rgb(*terms.rgb),
+    )
+
+
+def _algorithm(model: ModelIdentity) -> hd.AlgorithmIdentificationSequence:
+    return hd.AlgorithmIdentificationSequence(
+        name=model.name,
+        family=codes.ARTIFICIAL_INTELLIGENCE,
+        version=model.version,
+        source=model.manufacturer,
+    )
+
+
+def _images_and_planes(
+    source: Source, series: Series, labels: NDArray[np.uint8]
+) -> tuple[list[Dataset], NDArray[np.uint8]]:
+    """Put each slice of the label map beside the image or frame that it belongs to.
+
+    Returns
+    -------
+    tuple
+        Source images, and shape (N, Y, X): the plane of each single-frame image, or of each frame
+        of the one multi-frame image. Frames outside the volume stay empty and are left out.
+    """
+    if not is_multi_frame(source.headers[0]):
+        images = [source.headers[frame.dataset_index] for frame in series.frames]
+        for image in images:
+            _complete_geometry(image, images[0], series.volume.grid)
+        return images, labels
+    if len(source.headers) > 1:
+        raise UnsupportedInputError(
+            f"a Segmentation of {len(source.headers)} multi-frame images; 1 is supported"
+        )
+    image = source.headers[0]
+    planes = np.zeros((int(image.NumberOfFrames), *labels.shape[1:]), np.uint8)
+    for plane, frame in zip(labels, series.frames, strict=True):
+        planes[frame.frame_number - 1] = plane
+    replace_value(
+        image, "SharedFunctionalGroupsSequence", [_shared_groups(image, series.frames[0])]
+    )
+    return [image], planes
+
+
+def _complete_geometry(image: Dataset, first: Dataset, grid: Grid) -> None:
+    """Level out, on copied headers, what highdicom wants exact or present.
+
+    Directions that differ in the last digit become those of the first image. An empty Slice
+    Thickness becomes the median extent of a slice: what the segmentation's voxels stand for.
+    """
+    replace_value(image, "ImageOrientationPatient", first.ImageOrientationPatient)
+    if not image.get("SliceThickness"):
+        extent_mm = float(np.median(grid.slice_steps_mm))
+        replace_value(image, "SliceThickness", f"{extent_mm:.4f}")
+
+
+def _shared_groups(image: Dataset, frame: FrameReference) -> Dataset:
+    """Shared functional groups with orientation and measures, which some senders give per frame."""
+    shared = deepcopy(image.SharedFunctionalGroupsSequence[0])  # highdicom writes into it
+    own = image.PerFrameFunctionalGroupsSequence[frame.frame_number - 1]
+    for keyword in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
+        if keyword not in shared and keyword in own:
+            shared[keyword] = deepcopy(own[keyword])
+    return shared
+
+
+def _check_grid(series: Series, grid: Grid) -> None:
+    """Refuse a mask that is not on the series, and a series that is not where its headers say.
+
+    This is the last point where slices in another order, or axes turned round, would be seen.
+    """
+    volume_grid = series.volume.grid
+    if grid.shape != volume_grid.shape or not np.allclose(
+        grid.slice_origins_mm, volume_grid.slice_origins_mm, atol=MOST_POSITION_ERROR_MM
+    ):
+        raise ValueError("the mask does not lie on the grid of the series")
+    positions = _positions_mm(series.headers, series.frames)
+    if positions.shape != grid.slice_origins_mm.shape or not np.allclose(
+        positions, grid.slice_origins_mm, atol=MOST_POSITION_ERROR_MM
+    ):
+        raise ValueError("slices of the series do not lie where their headers say")
+
+
+def _positions_mm(
+    headers: Sequence[Dataset], frames: Sequence[FrameReference]
+) -> NDArray[np.float64]:
+    """Image Position (Patient) of each slice, shape (Z, 3), LPS mm."""
+    positions = []
+    for frame in frames:
+        header = headers[frame.dataset_index]
+        if not header.get("FrameOfReferenceUID"):
+            raise UnreadableInputError("a source image has no FrameOfReferenceUID")
+        if is_multi_frame(header):
+            groups = header.PerFrameFunctionalGroupsSequence[frame.frame_number - 1]
+            header = groups.PlanePositionSequence[0]
+        positions.append([float(value) for value in header.ImagePositionPatient])
+    return np.array(positions, dtype=np.float64)
