@@ -122,7 +122,10 @@ def test_work_enqueued_twice_is_done_once(database: Database, queues: Queues) ->
         queues.analyse(transaction.session, 8)
     with analysing(database, steps):
         eventually(lambda: ("record", 8, {"outcome": "POSITIVE"}) in steps.calls)
-    assert [call for call in steps.calls if call[0] == "segment"] == [("segment", 7), ("segment", 8)]
+    assert [call for call in steps.calls if call[0] == "segment"] == [
+        ("segment", 7),
+        ("segment", 8),
+    ]
 
 
 def test_another_run_of_a_job_is_other_work(database: Database, queues: Queues) -> None:
@@ -135,12 +138,13 @@ def test_another_run_of_a_job_is_other_work(database: Database, queues: Queues) 
 
 
 def test_a_rolled_back_transaction_enqueues_nothing(database: Database, queues: Queues) -> None:
-    class Mistake(Exception):
-        pass
+    def enqueue_and_fail() -> None:
+        with database.begin() as transaction:
+            queues.analyse(transaction.session, 7)
+            raise RuntimeError("after the enqueue")
 
-    with pytest.raises(Mistake), database.begin() as transaction:
-        queues.analyse(transaction.session, 7)
-        raise Mistake
+    with pytest.raises(RuntimeError, match="after the enqueue"):
+        enqueue_and_fail()
     steps = Recorder()
     with database.begin() as transaction:
         queues.analyse(transaction.session, 8)

@@ -1,0 +1,51 @@
+"""C-ECHO and negotiation against a real SCP."""
+
+from pathlib import Path
+
+import pytest
+
+from config.errors import PeerRefusedError, PeerUnavailableError
+from node.peers import Peer, StoreFile, Timeouts, contexts_for, echo
+from tests.support.pacs import SEGMENTATION, free_port, running_pacs
+
+TIMEOUTS = Timeouts(connection_seconds=2, acse_seconds=2, dimse_seconds=2, network_seconds=5)
+RLE = "1.2.840.10008.1.2.5"
+EXPLICIT = "1.2.840.10008.1.2.1"
+
+
+def test_a_living_peer_answers_an_echo() -> None:
+    with running_pacs() as pacs:
+        assert 0 < echo(pacs.peer, calling_ae_title="MIDLINE", timeouts=TIMEOUTS) < 2
+
+
+def test_a_peer_that_is_down_is_worth_a_retry() -> None:
+    nobody = Peer("PACS", "127.0.0.1", free_port())
+    with pytest.raises(PeerUnavailableError, match=r"no association with PACS@127\.0\.0\.1"):
+        echo(nobody, calling_ae_title="MIDLINE", timeouts=TIMEOUTS)
+
+
+def test_a_peer_with_another_ae_title_refuses() -> None:
+    with running_pacs() as pacs:
+        wrong = Peer("OTHER", pacs.peer.host, pacs.peer.port)
+        with pytest.raises(PeerRefusedError, match="another AE title"):
+            echo(wrong, calling_ae_title="MIDLINE", timeouts=TIMEOUTS)
+
+
+def test_a_peer_that_does_not_know_us_refuses() -> None:
+    with (
+        running_pacs(calling_ae_titles=("SOMEBODY",)) as pacs,
+        pytest.raises(PeerRefusedError, match="does not know our AE title"),
+    ):
+        echo(pacs.peer, calling_ae_title="MIDLINE", timeouts=TIMEOUTS)
+
+
+def test_each_stored_syntax_gets_a_context_of_its_own() -> None:
+    files = [StoreFile(Path("a"), SEGMENTATION, s) for s in (RLE, EXPLICIT, RLE)]
+    syntaxes = [context.transfer_syntax for context in contexts_for(files)]
+    assert syntaxes == [[EXPLICIT], [RLE], [EXPLICIT, "1.2.840.10008.1.2"]]
+
+
+def test_more_kinds_than_an_association_holds_are_refused() -> None:
+    files = [StoreFile(Path("a"), f"1.2.3.{k}", RLE) for k in range(65)]
+    with pytest.raises(PeerRefusedError, match="130 presentation contexts"):
+        contexts_for(files)

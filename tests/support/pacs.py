@@ -1,0 +1,96 @@
+"""A storage SCP that plays the PACS: it keeps what it gets, and can be told to misbehave."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.events import Event
+
+from node import hardening
+from node.peers import Peer
+from node.status import StoreStatus
+
+SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
+RESULT_CLASSES = (SEGMENTATION, COMPREHENSIVE_3D_SR)
+SYNTAXES = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
+
+
+@dataclass
+class Pacs:
+    """What a running PACS has received, in order; a repetition counts each time."""
+
+    peer: Peer
+    received: list[Dataset] = field(default_factory=list)
+
+    @property
+    def sop_instance_uids(self) -> list[str]:
+        """SOP Instance UIDs in the order of arrival."""
+        return [str(ds.SOPInstanceUID) for ds in self.received]
+
+    def of_modality(self, modality: str) -> list[Dataset]:
+        """Objects of one modality in the order of arrival."""
+        return [ds for ds in self.received if ds.Modality == modality]
+
+
+def _always_success(_: Dataset) -> int:
+    return StoreStatus.SUCCESS
+
+
+@contextmanager
+def running_pacs(
+    *,
+    ae_title: str = "PACS",
+    port: int = 0,
+    classes: tuple[str, ...] = RESULT_CLASSES,
+    answer: Callable[[Dataset], int] = _always_success,
+    calling_ae_titles: tuple[str, ...] = (),
+) -> Iterator[Pacs]:
+    """Run a PACS on loopback.
+
+    Parameters
+    ----------
+    ae_title, port
+        Where it is called; 0 takes a free port.
+    classes
+        SOP classes that it accepts.
+    answer
+        Status for an object; with Success and warnings it is kept.
+    calling_ae_titles
+        Who may call; empty is everyone.
+    """
+    hardening.install()
+    ae = AE(ae_title=ae_title)
+    ae.require_called_aet = True
+    ae.require_calling_aet = list(calling_ae_titles)
+    ae.add_supported_context("1.2.840.10008.1.1")
+    for sop_class_uid in classes:
+        ae.add_supported_context(sop_class_uid, list(SYNTAXES))
+    pacs = Pacs(Peer(ae_title, "127.0.0.1", port))
+
+    def store(event: Event) -> int:
+        ds = event.dataset
+        ds.file_meta = event.file_meta
+        status = answer(ds)
+        if status == StoreStatus.SUCCESS or status >> 12 == 0xB:
+            pacs.received.append(ds)
+        return status
+
+    handlers = [(evt.EVT_C_ECHO, lambda _: 0), (evt.EVT_C_STORE, store)]
+    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+    assert server is not None
+    pacs.peer = Peer(ae_title, "127.0.0.1", server.server_address[1])
+    try:
+        yield pacs
+    finally:
+        server.shutdown()
+
+
+def free_port() -> int:
+    """Find a TCP port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
