@@ -145,8 +145,10 @@ def _render(head: Head, pose: Pose, grid: Grid, imaging: Imaging, bleeds: Sequen
     hu = np.full(grid.shape, -1000, np.float32)
     shares: dict[Subtype, NDArray[np.float32]] = {}
     weight = np.float32(1 / len(offsets))
+    # No edge is sharper than a pixel.
+    edge_mm = max(imaging.blur_mm, grid.pixel_spacing_mm[0])
     for step in range(num_slices + len(offsets) - 1):
-        plane = make_plane(head, pose, grid, step + offsets[0], edge_mm=imaging.blur_mm)
+        plane = make_plane(head, pose, grid, step + offsets[0], edge_mm=edge_mm)
         if plane is None:
             continue
         painted = _paint(plane, head, bleeds)

@@ -160,8 +160,10 @@ def paint_outside(plane: Plane, head: Head, cavity: Cavity) -> Field:
         _paint_face(hu, plane, surface)
     _paint_bone(hu, plane, head, cavity)
     if head.skull.has_frontal_sinus:
+        over_bone = cavity.vault - cavity.thickness
+        walls = np.maximum(1.4 - cavity.distance, over_bone + 1.4)
         sinus = ellipsoid((np.abs(x), y, z), (9, head.skull.half_length_mm + 3.2, -14), (9, 3, 14))
-        blend(hu, inside(np.maximum(sinus, 1.2 - cavity.distance), edge), -950)
+        blend(hu, inside(np.maximum(sinus, walls), edge), -950)
     return hu
 
 
