@@ -176,17 +176,14 @@ class Segmenter:
         for index, probability_CSS in self._probabilities(aligned, cancelled):
             suspicion.append((1 - probability_CSS[0], float(aligned_ml[index])))
             # between aligned pixels that are all background, every source pixel is background
-            if not probability_CSS.argmax(axis=0).any():
+            if not (probability_CSS[0] < probability_CSS[1:].max(axis=0)).any():
                 continue
-            probability_CYX = restore(probability_CSS, index, aligned)
-            said = probability_CYX.argmax(axis=0)
+            restored_CYX = torch.from_numpy(restore(probability_CSS, index, aligned))
+            highest, said = (found.numpy() for found in restored_CYX.max(dim=0))
             labels[index] = said
-            bleeding = said > 0
-            certain = np.bincount(
-                said[bleeding], probability_CYX.max(axis=0)[bleeding], minlength=NUM_CLASSES
-            )
-            said_ml += np.bincount(said[bleeding], minlength=NUM_CLASSES) * grid.voxel_ml[index]
-            certain_ml += certain * grid.voxel_ml[index]
+            of, certainty = said[said > 0], highest[said > 0]
+            said_ml += np.bincount(of, minlength=NUM_CLASSES) * grid.voxel_ml[index]
+            certain_ml += np.bincount(of, certainty, NUM_CLASSES) * grid.voxel_ml[index]
         return Prediction(
             mask=Mask(labels, grid),
             certainty_percent={
