@@ -61,6 +61,8 @@ class Brain:
         Half width of the interhemispheric fissure.
     ventricle
         Size of the ventricles, 1 being that of a grown person in middle age.
+    patchiness_hu
+        Deviation of slow changes of brightness.
     grey_hu, white_hu, csf_hu
         Attenuation without cupping.
     cupping_hu, cupping_mm
@@ -78,6 +80,7 @@ class Brain:
     sulcus_depth_mm: float
     fissure_mm: float
     ventricle: float
+    patchiness_hu: float
     grey_hu: float
     white_hu: float
     csf_hu: float
@@ -115,8 +118,12 @@ class Mimics:
         Basilar and middle cerebral arteries (dense in a thrombosis or a high haematocrit).
     scalp_haematoma
         Direction in the axial plane (radians from the left towards the front) and thickness, mm.
-    infarct
-        Centre and radius of an old infarct, mm: (x, y, z, radius).
+    infarct, infarct_share
+        Centre and radius of an infarct, mm: (x, y, z, radius), and how far it has turned to fluid.
+    oedema
+        Centre and radius of an oedema without blood, mm.
+    burr_hole
+        Unit vector from the head's origin to a hole in the vault.
     leukoaraiosis_hu
         Darkening of the white matter around the ventricles.
     """
@@ -130,6 +137,9 @@ class Mimics:
     artery_hu: float
     scalp_haematoma: tuple[float, float] | None
     infarct: tuple[float, float, float, float] | None
+    infarct_share: float
+    oedema: tuple[float, float, float, float] | None
+    burr_hole: tuple[float, float, float] | None
     leukoaraiosis_hu: float
 
 
@@ -167,8 +177,8 @@ def sample_head(rng: np.random.Generator, *, hydrocephalic: bool = False) -> Hea
 def _sample_skull(rng: np.random.Generator) -> Skull:
     scale = rng.normal(1, 0.03)
     return Skull(
-        half_width_mm=67 * scale * rng.normal(1, 0.025),
-        half_length_mm=82 * scale * rng.normal(1, 0.02),
+        half_width_mm=67.5 * scale * rng.normal(1, 0.04),
+        half_length_mm=81.5 * scale * rng.normal(1, 0.025),
         height_mm=78 * scale * rng.normal(1, 0.015),
         thickness_mm=rng.uniform(4.5, 8.0),
         scalp_mm=rng.uniform(3.5, 8.0),
@@ -185,11 +195,12 @@ def _sample_brain(rng: np.random.Generator, age: float, *, hydrocephalic: bool) 
     wide, chance = rng.uniform(0.2, 0.7), rng.uniform()
     hydrocephalus = wide if chance < (0.8 if hydrocephalic else 0.08) else 0.0
     return Brain(
-        csf_mm=0.5 + 2.2 * age * rng.uniform(0.4, 1),
-        sulcus_mm=0.5 + 1.3 * age * rng.uniform(0.4, 1),
+        csf_mm=0.2 + 2.5 * age * rng.uniform(0.4, 1),
+        sulcus_mm=0.15 + 1.6 * age * rng.uniform(0.4, 1),
         sulcus_depth_mm=rng.uniform(14, 26),
-        fissure_mm=0.5 + 0.9 * age,
+        fissure_mm=0.2 + 1.2 * age,
         ventricle=0.8 + 0.9 * age * rng.uniform(0.4, 1) + hydrocephalus,
+        patchiness_hu=rng.uniform(0.3, 1.6),
         grey_hu=grey_hu,
         white_hu=grey_hu - rng.uniform(5.5, 10.0),
         csf_hu=rng.normal(8, 2),
@@ -219,7 +230,9 @@ def _sample_mimics(rng: np.random.Generator, age: float) -> Mimics:
         return value if rng.uniform() < chance else None
 
     left, right = rng.uniform(50, 300, 2)
-    has_choroid, has_scalp, has_infarct = rng.uniform(size=3) < (0.7, 0.2, 0.12)
+    has_choroid, has_scalp, has_infarct, has_oedema, has_hole = rng.uniform(size=5) < (
+        *(0.7, 0.25, 0.15, 0.12, 0.06),
+    )
     return Mimics(
         choroid_hu=(float(left), float(right)) if has_choroid else None,
         choroid_mm=rng.uniform(1.2, 3.4),
@@ -229,12 +242,23 @@ def _sample_mimics(rng: np.random.Generator, age: float) -> Mimics:
         dentate_hu=perhaps(0.06, 50, 100),
         artery_hu=rng.uniform(38, 60),
         scalp_haematoma=(rng.uniform(-np.pi, np.pi), rng.uniform(4, 12)) if has_scalp else None,
-        infarct=_sample_infarct(rng) if has_infarct else None,
+        infarct=(*_sample_place(rng), rng.uniform(5, 22)) if has_infarct else None,
+        infarct_share=rng.uniform(0.15, 0.9),
+        oedema=(*_sample_place(rng), rng.uniform(10, 26)) if has_oedema else None,
+        burr_hole=_sample_hole(rng) if has_hole else None,
         leukoaraiosis_hu=age * rng.uniform(0, 9),
     )
 
 
-def _sample_infarct(rng: np.random.Generator) -> tuple[float, float, float, float]:
+def _sample_place(rng: np.random.Generator) -> tuple[float, float, float]:
     side = float(rng.choice((-1.0, 1.0)))
-    place = (side * rng.uniform(24, 52), rng.uniform(-50, 45), rng.uniform(0, 45))
-    return *place, rng.uniform(5, 16)
+    return side * rng.uniform(24, 52), rng.uniform(-50, 45), rng.uniform(0, 45)
+
+
+def _sample_hole(rng: np.random.Generator) -> tuple[float, float, float]:
+    azimuth, elevation = rng.uniform(-np.pi, np.pi), rng.uniform(0.3, 0.9)
+    return (
+        float(np.cos(azimuth) * np.cos(elevation)),
+        float(np.sin(azimuth) * np.cos(elevation)),
+        float(np.sin(elevation)),
+    )

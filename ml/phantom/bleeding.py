@@ -171,8 +171,10 @@ def _paint_haematoma(
         behind = spaces.place[1][window] < -10
         distance = np.maximum(distance, np.where(behind, below_tent, -FAR_MM))
     distance = np.maximum(distance, wall + 1.2)
-    rim = np.clip(1 - distance / bleed.oedema_mm, 0, 1) * inside(-spaces.depth[window], 2)
-    hu[window] -= 9 * rim * (hu[window] > head.brain.csf_hu + 8)
+    cortex = np.minimum(spaces.depth, spaces.sulci)[window]
+    rim = np.clip(1 - distance / bleed.oedema_mm, 0, 1)
+    rim *= 0.25 + 0.75 * ramp(cortex - 4 + plane.mottle[window], 2)
+    hu[window] -= bleed.oedema_hu * rim * (hu[window] > head.brain.csf_hu + 8)
     ventricle = np.minimum(spaces.ventricles, spaces.fourth_ventricle)[window]
     local = inside(distance, plane.edge_mm * 2) * (1 - inside(ventricle, plane.edge_mm))
     bright = bleed.hu - 3 + 2.5 * plane.mottle[window] + 3 * np.clip(-distance / 6, 0, 1)

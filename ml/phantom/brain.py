@@ -6,7 +6,7 @@ import numpy as np
 
 from ml.phantom.anatomy import Head
 from ml.phantom.plane import Plane, cut
-from ml.phantom.shapes import Field, Place, blend, capsule, ellipsoid, inside, ramp
+from ml.phantom.shapes import Field, Place, blend, capsule, ellipsoid, inside, ramp, slit
 from ml.phantom.texture import upsample
 
 FAR_MM = np.float32(99)
@@ -218,9 +218,13 @@ def paint_brain(plane: Plane, head: Head, spaces: Spaces) -> Field:
     edge = plane.edge_mm
     grey = _grey_share(plane, spaces)
     tissue = brain.white_hu + (brain.grey_hu - brain.white_hu) * grey
-    tissue += 0.6 * plane.mottle + 0.6 * plane.drift
+    tissue += 0.6 * plane.mottle + brain.patchiness_hu * plane.drift
     lateral = np.clip(1 - spaces.ventricles / 14, 0, 1)
     tissue -= head.mimics.leukoaraiosis_hu * lateral * (1 - grey) * (1 - spaces.cerebellum)
+    if head.mimics.oedema is not None:
+        *centre, radius_mm = head.mimics.oedema
+        swelling = ellipsoid(spaces.place, (centre[0], centre[1], centre[2]), (radius_mm,) * 3)
+        darken_white_matter(tissue, plane, spaces, swelling + 4 * plane.drift, width_mm=8.0)
     _paint_infarct(tissue, plane, head, spaces)
     share = fluid_share(spaces, edge)
     hu = brain.csf_hu + inside(-spaces.depth, edge * 1.3) * (1 - share) * (tissue - brain.csf_hu)
@@ -232,9 +236,9 @@ def paint_brain(plane: Plane, head: Head, spaces: Spaces) -> Field:
 def fluid_share(spaces: Spaces, edge_mm: float) -> Field:
     """Share of subarachnoid fluid in sulci, fissures and cisterns."""
     width = spaces.sulcus_width
-    sulci = inside(spaces.sulci - width, edge_mm) * np.clip(width * 2.2, 0, 1)
-    fissure = inside(np.abs(spaces.place[0]) - spaces.fissure_width, edge_mm)
-    share: Field = np.maximum(sulci, fissure * np.clip(spaces.fissure_width * 4, 0, 1))
+    sulci = slit(spaces.sulci, width, edge_mm)
+    fissure = slit(np.abs(spaces.place[0]), spaces.fissure_width, edge_mm)
+    share: Field = np.maximum(sulci, fissure)
     share = np.maximum(share, inside(spaces.sylvian, edge_mm * 1.5))
     np.maximum(share, inside(spaces.cisterns, edge_mm * 1.5), out=share)
     return share
@@ -269,8 +273,25 @@ def _grey_share(plane: Plane, spaces: Spaces) -> Field:
     return grey
 
 
+def darken_white_matter(
+    hu: Field, plane: Plane, spaces: Spaces, distance: Field, *, width_mm: float
+) -> None:
+    """Darken white matter by oedema, in place; it spreads in fingers and spares the cortex.
+
+    Parameters
+    ----------
+    hu
+        Tissue, HU.
+    distance
+        Signed distance to what swells, mm; the oedema fades out over `width_mm` around it.
+    """
+    cortex = np.minimum(spaces.depth, spaces.sulci)
+    white = ramp(cortex - 4 + plane.mottle, 2)
+    hu -= 9 * white * np.clip(1 - distance / width_mm, 0, 1)
+
+
 def _paint_infarct(tissue: Field, plane: Plane, head: Head, spaces: Spaces) -> None:
-    """Paint an old infarct: brain turned to fluid."""
+    """Paint an infarct: dark when fresh, nearly fluid when old."""
     if head.mimics.infarct is None:
         return
     *centre, radius_mm = head.mimics.infarct
@@ -280,4 +301,5 @@ def _paint_infarct(tissue: Field, plane: Plane, head: Head, spaces: Spaces) -> N
     x, y, z = cut(spaces.place, window)
     distance = ellipsoid((x, y, z), (centre[0], centre[1], centre[2]), (radius_mm,) * 3)
     distance += 0.35 * radius_mm * plane.drift[window] + plane.mottle[window]
-    blend(tissue[window], 0.85 * inside(distance, 3), head.brain.csf_hu + 4)
+    share = head.mimics.infarct_share * inside(distance, 3)
+    blend(tissue[window], share, head.brain.csf_hu + 4)

@@ -11,7 +11,7 @@ import numpy as np
 from ml.phantom.anatomy import Head
 from ml.phantom.brain import Spaces, tentorium_height
 from ml.phantom.plane import Plane, cut
-from ml.phantom.shapes import Field, Point, blend, capsule, ellipsoid, inside, ramp
+from ml.phantom.shapes import Field, Point, blend, capsule, ellipsoid, inside, ramp, slit
 from ml.phantom.skull import Cavity
 
 
@@ -33,7 +33,7 @@ def _paint_falx(hu: Field, plane: Plane, head: Head, cavity: Cavity, spaces: Spa
     there = over_callosum * ramp(z + 8, 6) * (1 - spaces.cerebellum) * (cavity.distance < -0.5)
     # The falx is thicker behind and at its root on the sinus.
     half_mm = dura.falx_mm * (1 + 0.6 * ramp(-y - 20, 50) + 0.9 * ramp(cavity.distance + 7, 6))
-    share = inside(np.abs(x) - half_mm * (1 + 0.3 * plane.drift), plane.edge_mm)
+    share = slit(np.abs(x), half_mm * (1 + 0.3 * plane.drift), plane.edge_mm)
     blend(hu, 0.9 * share * there, dura.falx_hu)
     if head.mimics.falx_hu is not None:
         window = plane.near((0, 46, 38), 18)

@@ -35,8 +35,8 @@ class Intraparenchymal:
         Centre of the second lobe from the first, and its radius.
     roughness
         Unevenness of the surface as a share of the radius.
-    oedema_mm
-        Width of the dark rim.
+    oedema_mm, oedema_hu
+        Width of the dark rim, and how dark it is.
     """
 
     supratentorial: bool
@@ -47,6 +47,7 @@ class Intraparenchymal:
     lobe_mm: float
     roughness: float
     oedema_mm: float
+    oedema_hu: float
     hu: float
 
 
@@ -224,7 +225,8 @@ def _sample_intraparenchymal(
         lobe_offset_mm=(x, y, z),
         lobe_mm=radius * u(0.5, 0.85),
         roughness=u(0.1, 0.35),
-        oedema_mm=u(1, 9),
+        oedema_mm=u(9, 22) if u() < 0.3 else u(1, 9),
+        oedema_hu=u(5, 12),
         hu=_hu(rng, 56, 80),
     )
 

@@ -29,8 +29,9 @@ class Imaging:
         Error of the calibration.
     streaks
         Angle (rad), distance from the middle (mm), width (mm) and height (HU) of each.
-    holder_mm
-        Height (y to the front) of the bottom of the head holder, None without one.
+    holder_mm, holder_radius_mm
+        Height (y to the front) of the bottom of the head holder, None without one, and the radius
+        of its curve.
     """
 
     noise_hu: float
@@ -39,6 +40,7 @@ class Imaging:
     offset_hu: float
     streaks: tuple[tuple[float, float, float, float], ...]
     holder_mm: float | None
+    holder_radius_mm: float
 
 
 def sample_imaging(rng: np.random.Generator, scan: Scan, *, back_of_head_mm: float) -> Imaging:
@@ -59,6 +61,7 @@ def sample_imaging(rng: np.random.Generator, scan: Scan, *, back_of_head_mm: flo
         offset_hu=offset_hu,
         streaks=streaks,
         holder_mm=-back_of_head_mm - rng.uniform(2, 12) if scan.head_holder else None,
+        holder_radius_mm=rng.uniform(96, 140),
     )
 
 
@@ -70,7 +73,7 @@ def scanned(
     across, up = middle_mm[None, :], -middle_mm[:, None]
     holder = np.zeros((scan.matrix, scan.matrix), np.float32)
     if imaging.holder_mm is not None:
-        holder = _holder(across, up, imaging.holder_mm)
+        holder = _holder(across, up, imaging.holder_mm, imaging.holder_radius_mm)
     radius = (across**2 + up**2) / 70**2
     middle = np.exp(-radius)
     # Noise is largest where the head is thickest.
@@ -90,13 +93,12 @@ def scanned(
     return out
 
 
-def _holder(across: Field, up: Field, bottom_mm: float) -> Field:
+def _holder(across: Field, up: Field, bottom_mm: float, radius_mm: float) -> Field:
     """Draw a curved shell of plastic with foam in it, HU over air."""
-    centre_mm = bottom_mm + 102
-    from_centre = np.sqrt(across**2 + (up - centre_mm) ** 2)
-    low = up < centre_mm - 28
-    shell = (np.abs(from_centre - 101.2) < 1.3) & low
-    foam = (from_centre <= 100) & (from_centre > 94) & low
+    from_centre = np.sqrt(across**2 + (up - bottom_mm - radius_mm) ** 2)
+    low = up < bottom_mm + 74
+    shell = (from_centre < radius_mm) & (from_centre > radius_mm - 2.5) & low
+    foam = (from_centre <= radius_mm - 2.5) & (from_centre > radius_mm - 8) & low
     return np.where(shell, np.float32(1100), np.where(foam, np.float32(55), np.float32(0)))
 
 

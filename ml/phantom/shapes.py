@@ -30,6 +30,23 @@ def inside(distance: Field, width: float) -> Field:
     return ramp(distance, -width)
 
 
+def slit(distance: Field, half_width: Field | float, edge: float) -> Field:
+    """Share of a pixel that lies in a sheet, which may be thinner than the blur of its edges.
+
+    Parameters
+    ----------
+    distance
+        To the middle surface of the sheet, mm, not negative.
+    half_width
+        Half thickness of the sheet, mm.
+    edge
+        Width over which edges are blurred, mm.
+    """
+    share = ramp(half_width - distance, edge) + ramp(half_width + distance, edge)
+    share -= np.float32(1)
+    return share
+
+
 def capsule(at: Place, start: Point, end: Point, radii: tuple[float, float]) -> Field:
     """Signed distance to a tapered capsule, from a radius at `start` to one at `end`."""
     x, y, z = at

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ml.phantom.anatomy import Head, Skull
 from ml.phantom.plane import Plane, Window, cut
-from ml.phantom.shapes import Field, Place, blend, capsule, ellipsoid, inside, ramp
+from ml.phantom.shapes import Field, Place, Point, blend, capsule, ellipsoid, inside, ramp
 from ml.phantom.texture import upsample
 
 _AIR_HU = -1000.0
@@ -111,7 +111,7 @@ def _scalp_thickness(place: Place, head: Head) -> Field:
     if head.mimics.scalp_haematoma is not None:
         direction, thickness_mm = head.mimics.scalp_haematoma
         turned = (x * np.cos(direction) + y * np.sin(direction)) / np.sqrt(x * x + y * y + 1)
-        scalp += thickness_mm * np.exp(-((turned - 1) / 0.06)) * np.exp(-(((z - 30) / 25) ** 2))
+        scalp += thickness_mm * np.exp((turned - 1) / 0.06) * np.exp(-(((z - 30) / 25) ** 2))
         scalp = np.minimum(scalp, head.skull.scalp_mm + 7 * temporal + 13 * neck + thickness_mm)
     return np.asarray(scalp, dtype=np.float32)
 
@@ -217,12 +217,23 @@ def _paint_bone(hu: Field, plane: Plane, head: Head, cavity: Cavity) -> None:
     if cavity.has_base:
         foramen = np.sqrt((x / 17) ** 2 + ((y + 34) / 20) ** 2) * 17 - 17
         share *= 1 - inside(foramen, edge) * (z < -50)
+    if head.mimics.burr_hole is not None:
+        share *= 1 - _burr_hole(plane, head.mimics.burr_hole)
     blend(hu, share, bone)
     if cavity.has_base:
         _paint_petrous(hu, plane, head, cavity.distance)
     suture_y = 24 - 0.25 * (z - 40) - 2 * np.sin(z * 0.9 + x)
     suture = np.exp(-(((y - suture_y) / 0.7) ** 2)) * share * (z > 0)
     hu -= suture * 520
+
+
+def _burr_hole(plane: Plane, direction: Point) -> Field:
+    """Share of a hole, 14 mm wide, drilled towards the origin of the head."""
+    x, y, z = plane.place
+    along = x * direction[0] + y * direction[1] + z * direction[2]
+    off_axis = np.sqrt(np.maximum(x * x + y * y + z * z - along * along, 0))
+    hole: Field = inside(off_axis - 7, plane.edge_mm) * (along > 0)
+    return hole
 
 
 def _paint_petrous(hu: Field, plane: Plane, head: Head, distance: Field) -> None:

@@ -29,6 +29,7 @@ CLOT = Intraparenchymal(
     lobe_mm=8.0,
     roughness=0.1,
     oedema_mm=4.0,
+    oedema_hu=9.0,
     hu=65.0,
 )
 LENS = Epidural(side=-1.0, direction=(-1.0, 0.0, 0.0), height_mm=18.0, curvature_mm=40.0, hu=70.0)

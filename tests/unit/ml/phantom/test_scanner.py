@@ -16,6 +16,7 @@ QUIET = Imaging(
     offset_hu=0.0,
     streaks=(),
     holder_mm=None,
+    holder_radius_mm=100.0,
 )
 
 

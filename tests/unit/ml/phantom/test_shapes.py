@@ -1,10 +1,11 @@
 """Signed distances and edges."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.phantom.shapes import Place, blend, capsule, ellipsoid, inside, ramp
+from ml.phantom.shapes import Place, blend, capsule, ellipsoid, inside, ramp, slit
 
 COORDINATE = st.floats(-50, 50, width=32)
 
@@ -58,3 +59,9 @@ def test_blending_replaces_the_given_share() -> None:
     base = np.array([10, 10, 10], np.float32)
     blend(base, np.array([0, 0.5, 1], np.float32), 20.0)
     np.testing.assert_allclose(base, [10, 15, 20])
+
+
+@given(st.floats(0.05, 3), st.floats(0.5, 2))
+def test_a_sheet_keeps_its_volume_however_it_is_blurred(half_width: float, edge: float) -> None:
+    distance = np.abs(np.linspace(-8, 8, 3201, dtype=np.float32))
+    assert slit(distance, half_width, edge).sum() * 0.005 == pytest.approx(2 * half_width, abs=0.02)
