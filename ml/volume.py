@@ -83,7 +83,8 @@ class Grid:
     @property
     def normal(self) -> NDArray[np.float64]:
         """Unit normal of the slices, shape (3,), LPS; row direction x column direction."""
-        return np.cross(self.row_direction, self.column_direction)
+        normal: NDArray[np.float64] = np.cross(self.row_direction, self.column_direction)
+        return normal
 
     @property
     def slice_steps_mm(self) -> NDArray[np.float64]:
@@ -101,7 +102,8 @@ class Grid:
         if len(positions) < 2:
             raise ValueError("one slice has no extent along its normal")
         gaps = np.abs(np.diff(positions))
-        return (np.append(gaps, gaps[-1]) + np.insert(gaps, 0, gaps[0])) / 2
+        steps_mm: NDArray[np.float64] = np.append(gaps, gaps[-1]) + np.insert(gaps, 0, gaps[0])
+        return steps_mm / 2
 
     @property
     def voxel_ml(self) -> NDArray[np.float64]:

@@ -8,9 +8,9 @@ import hashlib
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import BytesIO
 
 from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
@@ -19,7 +19,7 @@ from config.log import log_scope
 from node.completion import complete
 from node.engine import Queues
 from node.reception import ReceptionError, Request, identify
-from node.results.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from node.results.identity import IMPLEMENTATION_CLASS_UID
 from node.status import StoreStatus
 from storage.database import Database
 from storage.files import FileStore
@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 PREAMBLE = bytes(128) + b"DICM"
 """PS3.10 7.1; zeros, so that no received file can pass for a program (CVE-2019-11687)."""
+
+
+IMPLEMENTATION_VERSION_NAME = "MIDLINE"
 
 
 @dataclass(frozen=True)
@@ -97,10 +100,13 @@ def _put_aside(
     path = stores.files.quarantine(instance.path)
     with stores.database.begin() as transaction:
         transaction.studies.record_conflict(instance, kind=kind, path=path, now=now)
-        study = transaction.studies.find(instance.study_instance_uid)
-        if kind is ConflictKind.PATIENT and study is not None:
-            if study.state is StudyState.RECEIVING:
-                complete(transaction, stores.queues, study, evidence="quarantined", now=now)
+        if kind is ConflictKind.PATIENT:
+            concerned = transaction.studies.in_conflict(
+                instance.study_instance_uid, series_instance_uid=instance.series_instance_uid
+            )
+            for study in concerned:
+                if study.state is StudyState.RECEIVING:
+                    complete(transaction, stores.queues, study, evidence="quarantined", now=now)
             transaction.studies.quarantine(
                 instance.study_instance_uid, series_instance_uid=instance.series_instance_uid
             )
@@ -116,8 +122,6 @@ def part10(request: Request) -> bytes:
     meta.TransferSyntaxUID = UID(request.transfer_syntax_uid)
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    buffer = BytesIO()
-    buffer.write(PREAMBLE)
+    buffer = DicomBytesIO()
     write_file_meta_info(buffer, meta, enforce_standard=True)
-    buffer.write(request.data_set)
-    return buffer.getvalue()
+    return PREAMBLE + buffer.getvalue() + request.data_set

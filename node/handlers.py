@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from pydicom.dataset import Dataset
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 
 from config.errors import (
@@ -99,6 +100,8 @@ def handle_end(event: Event, stores: Stores, associations: OpenAssociations) -> 
 
 def _request_of(event: Event) -> Request:
     request = event.request
+    if not isinstance(request, C_STORE):
+        raise TypeError("only a C-STORE request has a data set to keep")
     return Request(
         sop_class_uid=str(request.AffectedSOPClassUID),
         sop_instance_uid=str(request.AffectedSOPInstanceUID),

@@ -4,11 +4,12 @@ import logging
 import threading
 
 from pynetdicom import AE, evt
+from pynetdicom.events import EventHandlerType
 from pynetdicom.transport import ThreadedAssociationServer
 
 from config.errors import SettingsError
 from config.settings import NodeSettings, Settings
-from ml.readers.dicom import supported_transfer_syntaxes
+from ml.readers.pixels import supported_transfer_syntaxes
 from node import hardening
 from node.completion import sweep_until
 from node.custody import Stores
@@ -50,14 +51,12 @@ def start_server(settings: NodeSettings, stores: Stores) -> ThreadedAssociationS
     """
     hardening.install()
     associations = OpenAssociations()
-    ends = [
-        (event, handle_end, [stores, associations])
-        for event in (evt.EVT_RELEASED, evt.EVT_ABORTED, evt.EVT_CONN_CLOSE)
-    ]
-    handlers = [
+    handlers: list[EventHandlerType] = [
         (evt.EVT_C_ECHO, handle_echo),
         (evt.EVT_C_STORE, handle_store, [stores, associations]),
-        *ends,
+        (evt.EVT_RELEASED, handle_end, [stores, associations]),
+        (evt.EVT_ABORTED, handle_end, [stores, associations]),
+        (evt.EVT_CONN_CLOSE, handle_end, [stores, associations]),
     ]
     try:
         server = application_entity(settings).start_server(

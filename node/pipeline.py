@@ -20,7 +20,8 @@ from ml.findings import measure
 from ml.inference import Prediction, Segmenter
 from ml.postprocess import clean
 from ml.quality import check_head
-from ml.readers.dicom import Series, read_header, read_series
+from ml.readers.dicom import Series, read_series
+from ml.readers.part10 import read_header
 from ml.volume import Mask, Subtype
 from node.results.headers import encode
 from node.results.identity import ResultContext

@@ -9,18 +9,29 @@ import re
 from dataclasses import dataclass
 from io import BytesIO
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from config.errors import MidlineError, UnreadableInputError
-from ml.readers.dicom import inflate
+from ml.readers.part10 import inflate
 from node.status import StoreStatus
 
 UID_PATTERN = re.compile(r"[0-9][0-9.]{0,63}")
 """PS3.5 9.1 as far as safety needs it: digits and dots, at most 64; some senders pad with zeros."""
 PIXEL_DATA = 0x7FE00010
-LARGEST_DEFERRED_BYTES = 4096
+IDENTIFYING = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "Modality",
+    "PatientID",
+    "IssuerOfPatientID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+)
+UNDEFINED_LENGTH = 0xFFFFFFFF
+LARGEST_COPIED_BYTES = 4096
 """Longer values are not copied: nothing here looks at them."""
 
 
@@ -127,11 +138,12 @@ def _parsed(request: Request, max_inflated_bytes: int) -> Dataset:
             BytesIO(encoded),
             is_implicit_VR=syntax.is_implicit_VR,
             is_little_endian=syntax.is_little_endian,
-            defer_size=LARGEST_DEFERRED_BYTES,
+            defer_size=LARGEST_COPIED_BYTES,
         )
-        whole = _reaches_the_end(header, len(encoded), encapsulated=syntax.is_encapsulated)
+        whole = _reaches_the_end(header, len(encoded))
+        pictured = _pixels_are_whole(header, encapsulated=syntax.is_encapsulated)
         # values are decoded lazily: here, where a foreign byte may fail, and not later
-        for keyword in ("SOPClassUID", "SOPInstanceUID", "Modality", "PatientID"):
+        for keyword in IDENTIFYING:
             _text(header, keyword)
     except UnreadableInputError as error:
         raise ReceptionError(StoreStatus.CANNOT_UNDERSTAND, str(error)) from error
@@ -141,24 +153,42 @@ def _parsed(request: Request, max_inflated_bytes: int) -> Dataset:
         ) from error
     if not whole:
         raise ReceptionError(StoreStatus.CANNOT_UNDERSTAND, "the data set is cut short")
+    if not pictured:
+        raise ReceptionError(
+            StoreStatus.CANNOT_UNDERSTAND, "fewer pixels than rows, columns and bits announce"
+        )
     return header
 
 
-def _reaches_the_end(header: Dataset, length: int, *, encapsulated: bool) -> bool:
-    """Whether every deferred value lies within the bytes that were received.
+def _reaches_the_end(header: Dataset, length: int) -> bool:
+    """Whether the elements, in the order received, fill the received bytes to their end.
 
-    pydicom takes a value that is cut short for whole. Native pixel data must also have the length
-    that rows, columns and bits announce (PS3.5 8.1.1).
+    pydicom takes a value that is cut short for whole, and ends in silence where an element's header
+    is cut. An element of undefined length was read up to its delimiter.
     """
-    for element in header.values():
-        tell, size = getattr(element, "value_tell", 0), getattr(element, "length", 0)
-        if size != 0xFFFFFFFF and tell + size > length:
-            return False
-    if PIXEL_DATA not in header or encapsulated:
+    elements = list(header.values())
+    if not elements:
+        return False
+    ends = [
+        element.value_tell + element.length
+        for element in elements
+        if isinstance(element, RawDataElement) and element.length != UNDEFINED_LENGTH
+    ]
+    last = elements[-1]
+    is_open = not isinstance(last, RawDataElement) or last.length == UNDEFINED_LENGTH
+    return max(ends, default=0) <= length if is_open else max(ends) == length
+
+
+def _pixels_are_whole(header: Dataset, *, encapsulated: bool) -> bool:
+    """Whether there are pixels, as many as rows, columns and bits announce (PS3.5 8.1.1)."""
+    if PIXEL_DATA not in header:
+        return False
+    if encapsulated:
         return True
     pixels = int(header.get("Rows") or 0) * int(header.get("Columns") or 0)
     frames = int(header.get("NumberOfFrames") or 1)
     samples = int(header.get("SamplesPerPixel") or 1)
     announced = pixels * frames * samples * int(header.get("BitsAllocated") or 0) // 8
-    element = header.get_item(PIXEL_DATA)
-    return int(getattr(element, "length", 0)) >= announced
+    element = header.get_item(PIXEL_DATA, keep_deferred=True)
+    held = element.length if isinstance(element, RawDataElement) else 0
+    return 0 < announced <= held

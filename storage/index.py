@@ -197,6 +197,13 @@ class StudyIndex:
         found = dict(self._session.execute(query).all())
         return {state: found.get(state, 0) for state in StudyState}
 
+    def in_conflict(
+        self, study_instance_uid: str, *, series_instance_uid: str
+    ) -> tuple[StudyRecord, ...]:
+        """List the studies of an instance: its own, and the one that holds its series."""
+        query = _in_conflict(study_instance_uid, series_instance_uid)
+        return tuple(as_record(StudyRecord, row) for row in self._session.scalars(query))
+
     def quarantine(
         self, study_instance_uid: str, *, series_instance_uid: str | None = None
     ) -> tuple[int, ...]:
@@ -207,16 +214,9 @@ class StudyIndex:
         tuple of int
             The studies that are quarantined now and were not before.
         """
-        holder = sa.select(SeriesRow.study_id).where(
-            SeriesRow.series_instance_uid == series_instance_uid
-        )
         query = (
-            sa.select(StudyRow)
-            .where(
-                sa.or_(StudyRow.study_instance_uid == study_instance_uid, StudyRow.id.in_(holder)),
-                StudyRow.state != StudyState.QUARANTINED,
-            )
-            .order_by(StudyRow.id)
+            _in_conflict(study_instance_uid, series_instance_uid)
+            .where(StudyRow.state != StudyState.QUARANTINED)
             .with_for_update()
         )
         rows = self._session.scalars(query).all()
@@ -378,4 +378,18 @@ def _instance_row(
         num_bytes=instance.num_bytes,
         path=instance.path,
         received_at=now,
+    )
+
+
+def _in_conflict(
+    study_instance_uid: str, series_instance_uid: str | None
+) -> sa.Select[tuple[StudyRow]]:
+    """Select the study with this UID, and the study that holds the series, in their order."""
+    holder = sa.select(SeriesRow.study_id).where(
+        SeriesRow.series_instance_uid == series_instance_uid
+    )
+    return (
+        sa.select(StudyRow)
+        .where(sa.or_(StudyRow.study_instance_uid == study_instance_uid, StudyRow.id.in_(holder)))
+        .order_by(StudyRow.id)
     )
