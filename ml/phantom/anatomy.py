@@ -41,6 +41,8 @@ class Skull:
     bone_hu: float
     squareness: float
     floor_shift_mm: float
+    roughness_mm: float
+    crest_mm: float
     has_frontal_sinus: bool
     has_aerated_mastoid: bool
 
@@ -185,6 +187,8 @@ def _sample_skull(rng: np.random.Generator) -> Skull:
         bone_hu=rng.uniform(1050, 1400),
         squareness=rng.uniform(2.1, 2.5),
         floor_shift_mm=rng.normal(0, 2),
+        roughness_mm=rng.uniform(0.1, 0.5),
+        crest_mm=rng.uniform(0, 7),
         has_frontal_sinus=rng.uniform() < 0.85,
         has_aerated_mastoid=rng.uniform() < 0.85,
     )

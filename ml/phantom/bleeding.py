@@ -236,7 +236,8 @@ def _dural_sheet(plane: Plane, cavity: Cavity, spaces: Spaces, bleed: Subdural) 
         half_here = half * np.exp(-(((y - bleed.middle_mm[0]) / 30) ** 2))
         sheet = np.abs(across - 0.6 - half_here) - half_here + 0.3
         sheet = np.maximum(sheet, 0.3 - across)
-        there = (spaces.fissure_width > 0.05) * inside(np.abs(z - bleed.middle_mm[1]) - 40, 6)
+        there = ramp(spaces.fissure_width - 0.1, 0.2)
+        there *= inside(np.abs(z - bleed.middle_mm[1]) - 40, 6)
     else:
         height = tentorium_height(spaces.place)
         sheet = np.abs(height - half * 0.8) - half + 0.3 * plane.drift

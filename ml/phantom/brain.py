@@ -92,10 +92,12 @@ def find_spaces(plane: Plane, head: Head, place: Place, wall: Field) -> Spaces:
 
 
 def _beside_falx(place: Place) -> Field:
-    """Whether a position lies where the falx reaches down to: over the corpus callosum."""
+    """Find where the falx reaches down to: in front of, behind and over the corpus callosum."""
     _, y, z = place
-    along = (y > 26) | (y < -44) | (z > 32 + 0.006 * (y + 5) ** 2)
-    return along * ramp(z + 16, 6)
+    along = np.maximum(ramp(y - 28, 5), ramp(-46 - y, 5))
+    along = np.maximum(along, ramp(z - 34 - 0.006 * (y + 5) ** 2, 5))
+    beside: Field = along * ramp(z + 16, 6)
+    return beside
 
 
 def _sulci(plane: Plane, head: Head) -> Field:

@@ -53,7 +53,10 @@ def make_cavity(plane: Plane, head: Head) -> Cavity:
     skull = head.skull
     coarse = plane.coarse_place
     factor = plane.coarse_factor
-    vault = upsample(_vault(coarse, skull), factor) + 0.5 * plane.drift
+    vault = upsample(_vault(coarse, skull), factor)
+    vault += 0.5 * plane.drift + skull.roughness_mm * plane.mottle
+    # Crests of the frontal and the occipital bone stand out in the middle.
+    crest = upsample(_midline_crest(coarse), factor)
     has_base = bool(plane.place[2].min() < _BASE_TOP_MM)
     thickness = upsample(_bone_thickness(coarse, skull), factor)
     distance = vault
@@ -65,7 +68,7 @@ def make_cavity(plane: Plane, head: Head) -> Cavity:
         thickness = np.where(thin, np.float32(2.2), thickness)
         distance = np.maximum(vault, base)
     return Cavity(
-        distance=distance,
+        distance=distance + skull.crest_mm * crest,
         vault=vault,
         has_base=has_base,
         thickness=thickness,
@@ -91,6 +94,15 @@ def _vault(place: Place, skull: Skull) -> Field:
     )
     distance: Field = (reach - 1) * reach / slope
     return np.clip(distance, -80, 80, out=distance)
+
+
+def _midline_crest(place: Place) -> Field:
+    """Share of the full height of the crests on the inside of forehead and occiput."""
+    x, y, z = place
+    front = ramp(y - 40, 20) * ramp(18 - z, 20)
+    back = ramp(-45 - y, 20) * ramp(-4 - z, 12)
+    crest: Field = np.exp(-np.abs(x) / 4) * (0.6 * front + back)
+    return crest
 
 
 def _bone_thickness(place: Place, skull: Skull) -> Field:
