@@ -112,6 +112,15 @@ def test_other_content_under_a_known_uid_is_refused_and_can_be_noted(database: D
     assert study_of(database).num_instances == 1
 
 
+def test_a_known_uid_under_another_study_is_refused_even_with_the_same_digest(
+    database: Database,
+) -> None:
+    register(database, 1)
+    moved = received(1, study="2.25.2", series="2.25.2.1")
+    with pytest.raises(InstanceConflictError), database.begin() as transaction:
+        transaction.studies.register(moved, now=NOW)
+
+
 def test_content_is_compared_before_the_patient(database: Database) -> None:
     register(database, 1)
     with pytest.raises(InstanceConflictError), database.begin() as transaction:
