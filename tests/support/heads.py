@@ -1,6 +1,7 @@
 """Simple heads of known pose on any grid: ellipsoids, the same left and right but for one bleed."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,3 +119,44 @@ class Head:
             np.cos(turn) * left + np.sin(turn) * back,
             np.cos(turn) * back - np.sin(turn) * left,
         )
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How a scanner might store the same voxels: one of the sixteen ways without resampling."""
+
+    transposed: bool = False
+    rows_reversed: bool = False
+    columns_reversed: bool = False
+    slices_reversed: bool = False
+
+    def grid(self, grid: Grid) -> Grid:
+        """Store a grid in this way; every voxel keeps its position."""
+        origins, row, column = grid.slice_origins_mm, grid.row_direction, grid.column_direction
+        spacing, rows, columns = grid.pixel_spacing_mm, grid.rows, grid.columns
+        if self.transposed:
+            row, column = column, row
+            spacing, rows, columns = (spacing[1], spacing[0]), columns, rows
+        if self.rows_reversed:
+            origins, column = origins + (rows - 1) * spacing[0] * column, -column
+        if self.columns_reversed:
+            origins, row = origins + (columns - 1) * spacing[1] * row, -row
+        if self.slices_reversed:
+            origins = origins[::-1]
+        return Grid(origins, row, column, spacing, rows, columns)
+
+    def array(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Store (Z, Y, X) values in this way."""
+        if self.transposed:
+            array = array.transpose(0, 2, 1)
+        if self.rows_reversed:
+            array = array[:, ::-1]
+        if self.columns_reversed:
+            array = array[:, :, ::-1]
+        if self.slices_reversed:
+            array = array[::-1]
+        return np.ascontiguousarray(array)
+
+    def volume(self, volume: Volume) -> Volume:
+        """Store a volume in this way."""
+        return Volume(self.array(volume.hu), self.grid(volume.grid))
