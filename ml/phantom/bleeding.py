@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ml.phantom.anatomy import Head
-from ml.phantom.brain import FAR_MM, Spaces, tentorium_height
+from ml.phantom.brain import FAR_MM, Spaces, beside_falx, tentorium_height
 from ml.phantom.lesions import (
     SUBTYPE_OF,
     Bleed,
@@ -236,7 +236,7 @@ def _dural_sheet(plane: Plane, cavity: Cavity, spaces: Spaces, bleed: Subdural) 
         half_here = half * np.exp(-(((y - bleed.middle_mm[0]) / 30) ** 2))
         sheet = np.abs(across - 0.6 - half_here) - half_here + 0.3
         sheet = np.maximum(sheet, 0.3 - across)
-        there = ramp(spaces.fissure_width - 0.1, 0.2)
+        there = beside_falx(spaces.place) * (1 - spaces.cerebellum)
         there *= inside(np.abs(z - bleed.middle_mm[1]) - 40, 6)
     else:
         height = tentorium_height(spaces.place)

@@ -75,7 +75,7 @@ def find_spaces(plane: Plane, head: Head, place: Place, wall: Field) -> Spaces:
     reach = np.maximum(brain.sulcus_depth_mm * (1 + 0.35 * plane.drift), 5)
     shallow = np.clip(1.1 - depth / reach, 0, 1)
     sulcus_width = brain.sulcus_mm * shallow * (1 - 0.7 * cerebellum)
-    fissure_width = (brain.fissure_mm + 0.25 * plane.drift) * _beside_falx(place)
+    fissure_width = np.maximum(brain.fissure_mm + 0.25 * plane.drift, 0) * beside_falx(place)
     return Spaces(
         place=place,
         wall=wall,
@@ -91,7 +91,7 @@ def find_spaces(plane: Plane, head: Head, place: Place, wall: Field) -> Spaces:
     )
 
 
-def _beside_falx(place: Place) -> Field:
+def beside_falx(place: Place) -> Field:
     """Find where the falx reaches down to: in front of, behind and over the corpus callosum."""
     _, y, z = place
     along = np.maximum(ramp(y - 28, 5), ramp(-46 - y, 5))

@@ -133,7 +133,7 @@ def test_subarachnoid_blood_fills_fluid_near_its_centre_only() -> None:
     blood = shares[Subtype.SAH] > 0.36
     x, y, _ = plane.place
     assert blood[np.hypot(x, y - 12) < 2].any()
-    assert np.hypot(x, y - 8)[blood].max() < 45
+    assert np.hypot(x, y - 8)[blood].max() < 50
 
 
 @pytest.mark.parametrize("kind", ["falx", "tentorium"])
