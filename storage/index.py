@@ -381,9 +381,7 @@ def _instance_row(
     )
 
 
-def _in_conflict(
-    study_instance_uid: str, series_instance_uid: str | None
-) -> sa.Select[tuple[StudyRow]]:
+def _in_conflict(study_instance_uid: str, series_instance_uid: str | None) -> sa.Select[StudyRow]:
     """Select the study with this UID, and the study that holds the series, in their order."""
     holder = sa.select(SeriesRow.study_id).where(
         SeriesRow.series_instance_uid == series_instance_uid

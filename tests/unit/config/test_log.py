@@ -98,6 +98,7 @@ def test_warnings_are_not_written(stream: io.StringIO, capfd: pytest.CaptureFixt
 def test_a_library_that_adds_its_own_handlers_loses_them(stream: io.StringIO) -> None:
     theirs = logging.StreamHandler(io.StringIO())
     FOREIGN.addHandler(theirs)
+    FOREIGN.propagate = False
     configure("INFO", stream=stream)
     assert theirs not in FOREIGN.handlers
     assert FOREIGN.handlers

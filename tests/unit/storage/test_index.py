@@ -159,8 +159,10 @@ def test_quarantine_also_takes_the_study_that_holds_the_series(database: Databas
     register(database, 1)
     with database.begin() as transaction:
         transaction.studies.register(received(2, study="2.25.2", series="2.25.2.1"), now=NOW)
+        concerned = transaction.studies.in_conflict("2.25.2", series_instance_uid="2.25.1.1")
         taken = transaction.studies.quarantine("2.25.2", series_instance_uid="2.25.1.1")
         counts = transaction.studies.counts()
+    assert [study.study_instance_uid for study in concerned] == ["2.25.1", "2.25.2"]
     assert taken == (1, 2)
     assert counts[StudyState.QUARANTINED] == 2
 
