@@ -1,0 +1,106 @@
+"""The commands that run for as long as the node does: all roles together, or one alone."""
+
+import os
+import signal
+import threading
+from typing import Annotated
+
+import typer
+
+from config.settings import Settings
+from node import supervisor
+from node.cli.site import config_of, settings_for_service, with_analysis
+
+Supervised = Annotated[bool, typer.Option("--supervised", hidden=True)]
+
+
+def serve(context: typer.Context) -> None:
+    """Run the whole node on this machine: receive, analyse, deliver."""
+    settings = settings_for_service(context)
+    stop = stop_at_signals()
+    _prepare(settings)
+    typer.echo(describe(settings))
+    supervisor.supervise(settings, config_of(context), stop)
+
+
+def listen(context: typer.Context, *, supervised: Supervised = False) -> None:
+    """Receive studies only, and have them analysed."""
+    settings = settings_for_service(context)
+    stop = _start(settings, supervised=supervised)
+    from node import roles  # noqa: PLC0415 - torch takes seconds to load
+
+    roles.run_listener(settings, stop)
+
+
+def analyse(
+    context: typer.Context,
+    *,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu, cuda or cuda:N, in place of analysis.device.")
+    ] = None,
+    supervised: Supervised = False,
+) -> None:
+    """Analyse received studies only; as many of these as there are GPUs."""
+    settings = with_analysis(settings_for_service(context), device=device)
+    stop = _start(settings, supervised=supervised)
+    from node import roles  # noqa: PLC0415 - torch takes seconds to load
+
+    roles.run_analysis(settings, stop)
+
+
+def deliver(context: typer.Context, *, supervised: Supervised = False) -> None:
+    """Deliver results only."""
+    settings = settings_for_service(context)
+    stop = _start(settings, supervised=supervised)
+    from node import roles  # noqa: PLC0415 - torch takes seconds to load
+
+    roles.run_delivery(settings, stop)
+
+
+def describe(settings: Settings) -> str:
+    """Say in one line who the node is, where it keeps its data, and who gets the results."""
+    node = settings.node
+    port = f"port {node.port}" if node.port else "a free port"
+    peers = [f"{d.name} ({d.ae_title}@{d.host}:{d.port})" for d in settings.destinations]
+    return (
+        f"{node.ae_title} on {node.host}, {port}; data in {settings.storage.folder}; "
+        f"results to {', '.join(peers) or 'nobody: no destination is set'}"
+    )
+
+
+def stop_at_signals() -> threading.Event:
+    """Make an event that SIGTERM and SIGINT set.
+
+    An event's lock must not be taken in a signal handler, which may interrupt its owner; the
+    handler therefore only writes to a pipe, and a thread sets the event.
+    """
+    stop = threading.Event()
+    reading, writing = os.pipe()
+
+    def wait() -> None:
+        os.read(reading, 1)
+        stop.set()
+
+    def ask(*_: object) -> None:
+        os.write(writing, b"\0")
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask)
+    return stop
+
+
+def _start(settings: Settings, *, supervised: bool) -> threading.Event:
+    """Listen to signals; a role without a supervisor also upgrades the index."""
+    stop = stop_at_signals()
+    if supervised:
+        supervisor.end_with_parent(stop)
+    else:
+        _prepare(settings)
+    return stop
+
+
+def _prepare(settings: Settings) -> None:
+    from node import roles  # noqa: PLC0415 - torch takes seconds to load
+
+    roles.prepare(settings)

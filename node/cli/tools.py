@@ -1,0 +1,182 @@
+"""Commands for trying and testing: analyse a folder, talk to a peer, make synthetic studies."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from config.errors import UsageError
+from config.settings import Settings
+from node.cli.output import (
+    AsJson,
+    duration,
+    progress,
+    write_facts,
+    write_json,
+    write_table,
+)
+from node.cli.sending import find_files, parse_peer, send_files
+from node.cli.site import settings_for_person, with_analysis
+from node.peers import Timeouts
+from node.peers import echo as verify
+
+Folder = Annotated[
+    Path, typer.Argument(exists=True, readable=True, help="Folder with DICOM files.")
+]
+CallingAETitle = Annotated[
+    str | None, typer.Option("--from", metavar="AET", help="Our AE title; default node.ae_title.")
+]
+PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
+PEER = "AET@HOST:PORT"
+
+
+def segment(
+    context: typer.Context,
+    folder: Folder,
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the results; made if missing.")],
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
+    precision: Annotated[PrecisionName | None, typer.Option(help="Number format.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="File of other weights.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Analyse the one study in a folder; write SEG, report, picture and findings.json.
+
+    A study that cannot be analysed gets a report too; it says why.
+    """
+    settings = with_analysis(
+        settings_for_person(context), device=device, precision=precision, weights=weights
+    )
+    files = tuple(file.path for file in find_files(folder))
+    with progress("loading the model", total=None, shown=not as_json) as bar:
+        from node.cli import segmenting  # noqa: PLC0415 - torch takes seconds to load
+
+        segmented = segmenting.analyse_files(files, settings, tell=bar.tell)
+        bar.tell("writing the results")
+        paths = segmenting.write_into(out, segmented)
+    if as_json:
+        write_json(segmented.facts)
+        return
+    segmenting.write_summary(segmented, paths)
+
+
+def send(
+    context: typer.Context,
+    folder: Folder,
+    *,
+    to: Annotated[str, typer.Option(metavar=PEER, help="Who gets the files.")],
+    calling_ae_title: CallingAETitle = None,
+    associations: Annotated[
+        int, typer.Option(min=1, max=64, help="Associations at the same time.")
+    ] = 1,
+) -> None:
+    """Send all DICOM files in a folder by C-STORE."""
+    peer, settings = parse_peer(to), settings_for_person(context)
+    files = find_files(folder)
+    with progress(f"sending to {peer}", total=len(files)) as bar:
+        tally = send_files(
+            files,
+            peer,
+            calling_ae_title=calling_ae_title or settings.node.ae_title,
+            timeouts=timeouts(settings),
+            associations=associations,
+            sent=bar.step,
+        )
+    write_table(f"Sent to {peer}", ("Answer", ">Files"), sorted(tally.answers.items()))
+    for problem in sorted(tally.problems):
+        typer.echo(f"midline: {problem}", err=True)
+    if tally.num_stored < len(files):
+        raise typer.Exit(1)
+
+
+def echo(
+    context: typer.Context,
+    peer: Annotated[str, typer.Argument(metavar=PEER, help="Whom to ask.")],
+    *,
+    calling_ae_title: CallingAETitle = None,
+) -> None:
+    """Ask a peer whether it is there, by C-ECHO."""
+    called, settings = parse_peer(peer), settings_for_person(context)
+    seconds = verify(
+        called,
+        calling_ae_title=calling_ae_title or settings.node.ae_title,
+        timeouts=timeouts(settings),
+    )
+    typer.echo(f"{called} answered in {1000 * seconds:.1f} ms")
+
+
+def timeouts(settings: Settings) -> Timeouts:
+    """Take the time-outs of deliveries for whatever a person sends."""
+    delivery = settings.delivery
+    return Timeouts(
+        connection_seconds=delivery.connection_timeout_seconds,
+        acse_seconds=delivery.acse_timeout_seconds,
+        dimse_seconds=delivery.dimse_timeout_seconds,
+        network_seconds=delivery.network_timeout_seconds,
+    )
+
+
+def synth(
+    folder: Annotated[Path, typer.Argument(file_okay=False, help="Where the studies go.")],
+    *,
+    studies: Annotated[int, typer.Option(min=1, max=99, help="How many.")] = 5,
+    subtypes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IPH,IVH,…",
+            help="What each of them has, or none; without it, one subtype after the other, "
+            "then healthy heads.",
+        ),
+    ] = None,
+    slices: Annotated[int, typer.Option(min=2, max=400, help="Slices of each.")] = 32,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other heads.")] = 1,
+) -> None:
+    """Make synthetic head CT studies with their true masks."""
+    from node.demo import studies as synthetic  # noqa: PLC0415 - loads torch
+
+    wanted = None if subtypes is None else synthetic.parse_subtypes(subtypes)
+    plan = synthetic.plan(studies, subtypes=wanted, seed=seed)
+    folders = [folder / f"study{number:02d}" for number in range(1, studies + 1)]
+    for taken in filter(Path.exists, folders):
+        raise UsageError(f"{taken} exists already; choose another folder")
+    made = []
+    with progress("making studies", total=studies) as bar:
+        for target, head in zip(folders, plan, strict=True):
+            made.append(synthetic.write_study(target, head, num_slices=slices))
+            bar.step()
+    write_table(
+        f"Synthetic studies in {folder}",
+        ("Study", "Haemorrhage", ">Images"),
+        [(study.folder.name, study.truth_in_words, len(study.images)) for study in made],
+    )
+
+
+def demo(
+    *, out: Annotated[Path, typer.Option(help="Folder of the demo.")] = Path("demo-output")
+) -> None:
+    """Run the main job: a node, a small PACS, three synthetic studies, their reports."""
+    from node import demo as demonstration  # noqa: PLC0415 - torch takes seconds to load
+
+    with progress("starting", total=None) as bar:
+        shown = demonstration.run(out, tell=bar.tell)
+    write_table(
+        "What came back to the PACS",
+        ("Study", "Made with", "Report", "Found", ">Image to report"),
+        [
+            (
+                answer.study.head.title,
+                answer.study.truth_in_words,
+                answer.wording.word,
+                answer.found_in_words,
+                duration(answer.seconds),
+            )
+            for answer in shown.answers
+        ],
+    )
+    write_facts([("Page", shown.page), ("Files", shown.folder)])
+    for failing in shown.faults:
+        typer.echo(f"midline: {failing}", err=True)
+    if shown.faults:
+        raise typer.Exit(1)
