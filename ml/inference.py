@@ -1,5 +1,6 @@
 """From a volume to the raw mask with a loaded network; device and precision are chosen once."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -238,10 +239,10 @@ def choose_device(setting: str) -> str:
         return "cuda:0" if count else "cpu"
     if setting == "cpu":
         return "cpu"
-    kind, _, number = setting.partition(":")
-    if kind != "cuda" or not (number or "0").isdecimal():
+    asked = re.fullmatch(r"cuda(?::([0-9]+))?", setting)
+    if asked is None:
         raise UsageError(f"device is {setting!r}; it must be auto, cpu, cuda or cuda:N")
-    index = int(number or "0")
+    index = int(asked[1] or 0)
     if index >= count:
         raise UsageError(f"device is {setting!r}, but torch finds {count} CUDA devices here")
     return f"cuda:{index}"
