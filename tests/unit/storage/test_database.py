@@ -80,8 +80,8 @@ def upgrade(url: str) -> None:
 def test_several_processes_may_upgrade_at_once(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'new' / 'index.sqlite'}"
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(4, mp_context=context) as pool:
-        assert list(pool.map(upgrade, [url] * 4)) == [None] * 4
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        assert list(pool.map(upgrade, [url] * 2)) == [None] * 2
 
 
 @only_sqlite
