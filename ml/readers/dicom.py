@@ -5,7 +5,7 @@ and unevenly spaced stacks included. Slices come in the order from the feet to t
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,17 +80,13 @@ class Series:
     lossy: bool
 
 
-def read_series(
-    files: Sequence[Path], *, frames: Collection[FrameReference] | None = None
-) -> Series:
+def read_series(files: Sequence[Path]) -> Series:
     """Read a series of CT images.
 
     Parameters
     ----------
     files
         Its images, in any order.
-    frames
-        The frames to read, `dataset_index` counting `files`; all of them if None.
 
     Raises
     ------
@@ -105,11 +101,9 @@ def read_series(
         raise UnsupportedInputError("the series has no images")
     _check_series(headers)
     formats = [pixel_format(header) for header in headers]
-    if sum(format_.num_frames * format_.frame_bytes for format_ in formats) > (
-        LARGEST_PIXEL_DATA_BYTES
-    ):
+    if sum(stored.num_frames * stored.frame_bytes for stored in formats) > LARGEST_PIXEL_DATA_BYTES:
         raise UnreadableInputError(f"a series has more than {LARGEST_PIXEL_DATA_BYTES} bytes")
-    described = _described(headers, formats, frames)
+    described = _described(headers, formats)
     grid, order = grid_of(described)
     hu, pixel_digest = _pixels(files, headers, formats, [described[index] for index in order])
     references = [described[index].reference for index in order]
@@ -121,7 +115,7 @@ def read_series(
         headers=tuple(headers[index] for index in used),
         frames=tuple(FrameReference(place[r.dataset_index], r.frame_number) for r in references),
         pixel_digest=pixel_digest,
-        lossy=any(is_lossy(headers[index]) for index in used),
+        lossy=any(is_lossy(header) for header in headers),
     )
 
 
@@ -148,28 +142,20 @@ def _check_series(headers: Sequence[Dataset]) -> None:
             raise UnreadableInputError(f"images differ in {keyword}")
 
 
-def _described(
-    headers: Sequence[Dataset],
-    formats: Sequence[PixelFormat],
-    wanted: Collection[FrameReference] | None,
-) -> list[FrameHeader]:
-    """Describe the wanted frames; all of them must be in Hounsfield units."""
-    described = []
+def _described(headers: Sequence[Dataset], formats: Sequence[PixelFormat]) -> list[FrameHeader]:
+    """Describe all frames; each must be in Hounsfield units."""
+    described: list[FrameHeader] = []
     for index, (header, stored) in enumerate(zip(headers, formats, strict=True)):
-        own = frame_headers(header, index)
-        if len(own) != stored.num_frames:
+        frames = frame_headers(header, index)
+        if len(frames) != stored.num_frames:
             raise UnreadableInputError(
-                f"there are {stored.num_frames} frames and {len(own)} descriptions of frames"
+                f"there are {stored.num_frames} frames and {len(frames)} descriptions of frames"
             )
-        for frame in own:
-            if wanted is not None and frame.reference not in wanted:
-                continue
+        for frame in frames:
             fault = hounsfield_fault(header, frame)
             if fault:
                 raise UnreadableInputError(fault)
-            described.append(frame)
-    if not described:
-        raise UnsupportedInputError("none of the wanted frames is there")
+        described.extend(frames)
     return described
 
 
@@ -184,13 +170,10 @@ def _pixels(
     hu = np.empty((len(slices), first.rows, first.columns), np.float32)
     slice_of = {frame.reference: index for index, frame in enumerate(slices)}
     digests = []
-    for index in sorted({frame.reference.dataset_index for frame in slices}):
-        header, stored = headers[index], formats[index]
+    for index, (header, stored) in enumerate(zip(headers, formats, strict=True)):
         dataset = read_with_pixels(files[index])
         for number, values in enumerate(decoded_frames(dataset, stored), start=1):
-            slice_index = slice_of.get(FrameReference(index, number))
-            if slice_index is None:
-                continue
+            slice_index = slice_of[FrameReference(index, number)]
             hu[slice_index] = _hounsfield(values, header, stored, slices[slice_index])
             of_values = hashlib.sha256(values.tobytes()).hexdigest()
             digests.append(f"{text_of(header, 'SOPInstanceUID')} {number} {of_values}")

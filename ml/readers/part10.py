@@ -17,6 +17,7 @@ from typing import BinaryIO
 from pydicom import config
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.errors import BytesLengthException
 from pydicom.filereader import read_dataset, read_preamble
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
@@ -35,6 +36,7 @@ _PIXEL_GROUP = 0x7FE0
 _FOREIGN_FAULTS = (
     ArithmeticError,
     AttributeError,
+    BytesLengthException,
     LookupError,
     NotImplementedError,
     TypeError,
