@@ -64,9 +64,19 @@ class Case:
         return AlignedVolume(self.hu.astype(np.float32), self.grid, self.alignment, self.spec)
 
     @property
-    def voxel_ml(self) -> NDArray[np.float64]:
-        """Volume of an aligned voxel of each slice, shape (Z,), ml."""
-        return self.grid.slice_steps_mm * (self.spec.pixel_mm**2 / 1000)
+    def aligned_grid(self) -> Grid:
+        """Where the aligned voxels lie."""
+        down, right = self.alignment.axes(self.grid)
+        middles_mm = self.alignment.centre_mm + self.alignment.shift_mm[:, None] * right
+        half_mm = (self.spec.size - 1) / 2 * self.spec.pixel_mm
+        return Grid(
+            slice_origins_mm=middles_mm - half_mm * (down + right),
+            row_direction=right,
+            column_direction=down,
+            pixel_spacing_mm=(self.spec.pixel_mm, self.spec.pixel_mm),
+            rows=self.spec.size,
+            columns=self.spec.size,
+        )
 
 
 @dataclass(frozen=True, eq=False)

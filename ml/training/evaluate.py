@@ -5,7 +5,8 @@ left out for that patient and not counted as 0 or 1 (the paper does not say what
 figures are from synthetic patients.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ml.checkpoint import Thresholds
+from ml.postprocess import clean, lesions
 from ml.preprocess import network_input
 from ml.scoring import case_score
 from ml.training.datasets import Case
-from ml.volume import NUM_CLASSES, Subtype
+from ml.volume import Mask, Subtype
 
 # Axes: N slices, C class, S row and column of the aligned image
 
@@ -32,73 +34,82 @@ _LEAST_ML, _MOST_ML = 0.1, 2.0
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a network said of one patient.
+    """What a network said of one patient, on the aligned grid.
 
     Attributes
     ----------
-    true_ml, predicted_ml, overlap_ml
-        Shape (1 + number of subtypes,), ml: haemorrhage of any subtype, then each subtype.
+    truth
+        The true label map.
+    said
+        The most probable class of each voxel; nothing is left out yet.
     score
         `case_score`.
     """
 
-    true_ml: NDArray[np.float64]
-    predicted_ml: NDArray[np.float64]
-    overlap_ml: NDArray[np.float64]
+    truth: Mask
+    said: Mask
     score: float
 
     @property
     def has_bleed(self) -> bool:
         """Whether the patient bleeds in truth."""
-        return bool(self.true_ml[0] > 0)
+        return bool(self.truth.labels.any())
 
 
 @torch.inference_mode()
 def assess(model: nn.Module, case: Case, device: torch.device) -> Outcome:
-    """Segment a patient on the aligned grid and compare with the truth.
+    """Segment a patient on the aligned grid.
 
     Parameters
     ----------
     model
         In evaluation mode, on `device`.
     """
-    aligned, voxel_ml = case.aligned, case.voxel_ml
-    true_ml, predicted_ml, overlap_ml = np.zeros((3, NUM_CLASSES))
+    aligned, grid = case.aligned, case.aligned_grid
+    said = np.empty_like(case.labels)
     suspicion: list[tuple[NDArray[np.float32], float]] = []
-    for slices in np.array_split(np.arange(len(case.hu)), -(-len(case.hu) // _SLICES_AT_ONCE)):
+    num_batches = -(-len(said) // _SLICES_AT_ONCE)
+    for slices in np.array_split(np.arange(len(said)), num_batches):
         image_NCSS = torch.from_numpy(network_input(aligned, slices)).to(device)
+        image_NCSS = image_NCSS.to(memory_format=torch.channels_last)
         probability_NCSS = model(image_NCSS).float().softmax(dim=1).cpu().numpy()
-        for index, probability_CSS in zip(slices, probability_NCSS, strict=True):
-            truth, said = case.labels[index], probability_CSS.argmax(axis=0)
-            true_ml += _counts(truth) * voxel_ml[index]
-            predicted_ml += _counts(said) * voxel_ml[index]
-            overlap_ml[0] += ((truth > 0) & (said > 0)).sum() * voxel_ml[index]
-            overlap_ml[1:] += _counts(truth[truth == said])[1:] * voxel_ml[index]
-            suspicion.append((1 - probability_CSS[0], float(voxel_ml[index])))
-    return Outcome(true_ml, predicted_ml, overlap_ml, case_score(suspicion))
+        said[slices] = probability_NCSS.argmax(axis=1)
+        suspicion += [
+            (1 - probability_NCSS[number, 0], float(grid.voxel_ml[index]))
+            for number, index in enumerate(slices)
+        ]
+    return Outcome(Mask(case.labels, grid), Mask(said, grid), case_score(suspicion))
 
 
-def _counts(labels: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Pixels of any subtype, then of each one."""
-    counts = np.bincount(labels.ravel(), minlength=NUM_CLASSES).astype(np.float64)
-    counts[0] = counts[1:].sum()
-    return counts
-
-
-def mean_dice(outcomes: Iterable[Outcome], label: int) -> tuple[float, int]:
-    """Mean Dice over the patients who have a class in truth, and their number.
+def dice(truth: Mask, said: Mask, subtype: Subtype | None) -> float | None:
+    """Dice of a patient, by volume.
 
     Parameters
     ----------
-    label
-        The value of a `Subtype`, or 0 for haemorrhage of any subtype.
+    subtype
+        None for haemorrhage of any subtype.
+
+    Returns
+    -------
+    float or None
+        2 |P and G| / (|P| + |G|); None if the truth has none of it. The paper's equation 7 has the
+        union below, which would be another figure.
     """
-    ratios = [
-        2 * each.overlap_ml[label] / (each.true_ml[label] + each.predicted_ml[label])
-        for each in outcomes
-        if each.true_ml[label] > 0
-    ]
-    return (float(np.mean(ratios)) if ratios else float("nan")), len(ratios)
+    true = truth.labels > 0 if subtype is None else truth.labels == subtype
+    claimed = said.labels > 0 if subtype is None else said.labels == subtype
+    if not true.any():
+        return None
+    voxel_ml = truth.grid.voxel_ml
+    both_ml = (true & claimed).sum(axis=(1, 2)) @ voxel_ml
+    either_ml = (true.sum(axis=(1, 2)) + claimed.sum(axis=(1, 2))) @ voxel_ml
+    return float(2 * both_ml / either_ml)
+
+
+def mean_dice(pairs: Sequence[tuple[Mask, Mask]], subtype: Subtype | None) -> tuple[float, int]:
+    """Mean Dice over the patients who have a subtype in truth, and their number."""
+    ratios = [dice(truth, said, subtype) for truth, said in pairs]
+    present = [ratio for ratio in ratios if ratio is not None]
+    return (float(np.mean(present)) if present else math.nan), len(present)
 
 
 def choose_thresholds(outcomes: Sequence[Outcome]) -> Thresholds:
@@ -106,8 +117,8 @@ def choose_thresholds(outcomes: Sequence[Outcome]) -> Thresholds:
 
     The lower score is the one below which 95 % of the patients without a bleed lie, the upper one
     that of 99 %. Where patients with and without a bleed are well apart, both move halfway to the
-    score that 95 % of the patients with a bleed reach. A subtype's minimum volume is the one that
-    3 % of the patients without it exceed, within 0.1 to 2 ml.
+    score that 95 % of the patients with a bleed reach. The least volume of a lesion is the one that
+    the largest lesion exceeds in 3 % of the patients without that subtype, within 0.1 to 2 ml.
     """
     healthy = np.array([each.score for each in outcomes if not each.has_bleed])
     bleeding = np.array([each.score for each in outcomes if each.has_bleed])
@@ -121,45 +132,56 @@ def choose_thresholds(outcomes: Sequence[Outcome]) -> Thresholds:
 
 
 def _minimum_ml(outcomes: Sequence[Outcome], subtype: Subtype) -> float:
-    without = [float(each.predicted_ml[subtype]) for each in outcomes if not each.true_ml[subtype]]
-    exceeded = float(np.quantile(without, 1 - _FALSE_SUBTYPES)) if without else 0.0
+    """Volume that the largest lesion of a subtype exceeds in 3 % of the patients without it."""
+    largest_ml = [
+        max((lesion.volume_ml for lesion in lesions(each.said, subtype)), default=0.0)
+        for each in outcomes
+        if not (each.truth.labels == subtype).any()
+    ]
+    exceeded = float(np.quantile(largest_ml, 1 - _FALSE_SUBTYPES)) if largest_ml else 0.0
     return round(min(max(exceeded, _LEAST_ML), _MOST_ML), 2)
 
 
 def measure(
     outcomes: Sequence[Outcome], thresholds: Thresholds, *, prefix: str
 ) -> Mapping[str, float]:
-    """Figures of a split by name, ``prefix/figure``.
+    """Figures of a split by name, ``prefix/figure``, after small lesions were dropped.
 
     Returns
     -------
     Mapping
         Dice and number of patients for any subtype (ICH) and each; of the patients with a bleed
         those called positive (sensitivity) and negative (missed); of those without one those
-        called negative (specificity) and positive (false alarms), the rest being borderline; the
-        area under the ROC curve of the score; and per subtype how often it is reported, among
-        patients with and without it.
+        called negative (specificity) and positive (false_alarms), the rest being borderline; the
+        area under the ROC curve of the score; and for each subtype how often it is reported among
+        patients with it (found) and without it (false). A figure over no patient is left out.
     """
+    minimum_ml = {subtype: thresholds.minimum_of(subtype) for subtype in Subtype}
+    pairs = [(each.truth, clean(each.said, minimum_ml=minimum_ml)) for each in outcomes]
     figures: dict[str, float] = {"patients": len(outcomes)}
-    for label, name in enumerate(["ICH", *(subtype.name for subtype in Subtype)]):
-        figures[f"dice_{name}"], figures[f"patients_{name}"] = mean_dice(outcomes, label)
+    for subtype in (None, *Subtype):
+        name = "ICH" if subtype is None else subtype.name
+        figures[f"dice_{name}"], figures[f"patients_{name}"] = mean_dice(pairs, subtype)
     bleeding = np.array([each.score for each in outcomes if each.has_bleed])
     healthy = np.array([each.score for each in outcomes if not each.has_bleed])
     figures["sensitivity"] = _share(bleeding >= thresholds.upper_score)
     figures["missed"] = _share(bleeding < thresholds.lower_score)
     figures["specificity"] = _share(healthy < thresholds.lower_score)
     figures["false_alarms"] = _share(healthy >= thresholds.upper_score)
-    above = bleeding[:, None] > healthy
-    level = bleeding[:, None] == healthy
+    above, level = bleeding[:, None] > healthy, bleeding[:, None] == healthy
     figures["auc"] = _share(above) + _share(level) / 2
     for subtype in Subtype:
-        enough = [each.predicted_ml[subtype] >= thresholds.minimum_of(subtype) for each in outcomes]
-        present = np.array([each.true_ml[subtype] > 0 for each in outcomes])
-        figures[f"found_{subtype.name}"] = _share(np.array(enough)[present])
-        figures[f"false_{subtype.name}"] = _share(np.array(enough)[~present])
-    return {f"{prefix}/{name}": round(value, 4) for name, value in figures.items()}
+        reported = np.array([(said.labels == subtype).any() for _, said in pairs])
+        present = np.array([(truth.labels == subtype).any() for truth, _ in pairs])
+        figures[f"found_{subtype.name}"] = _share(reported[present])
+        figures[f"false_{subtype.name}"] = _share(reported[~present])
+    return {
+        f"{prefix}/{name}": round(value, 4)
+        for name, value in figures.items()
+        if not math.isnan(value)
+    }
 
 
 def _share(chosen: NDArray[np.bool_]) -> float:
     """Share of True; not a number where there is nothing to share."""
-    return float(np.mean(chosen)) if chosen.size else float("nan")
+    return float(np.mean(chosen)) if chosen.size else math.nan

@@ -12,17 +12,19 @@ from torch.nn import functional
 
 
 class SegmentationLoss(nn.Module):
-    """Weighted cross-entropy, plus one minus the Dice ratio averaged over the subtypes.
+    """Weighted cross-entropy, plus one minus the Dice ratio averaged over the subtypes present.
+
+    The Dice ratio of a subtype is taken over the whole batch. Subtypes that are absent from it are
+    left to cross-entropy: a Dice ratio of nothing rewards silence, and a young network then falls
+    silent for good.
 
     Parameters
     ----------
     class_weights
         Of cross-entropy: background and the subtypes.
-    dice_smoothing
-        Pixels added to both sides of the Dice ratio, which is taken over the whole batch.
     """
 
-    def __init__(self, class_weights: tuple[float, ...], dice_smoothing: float) -> None:
+    def __init__(self, class_weights: tuple[float, ...]) -> None:
         super().__init__()
         self.class_weights: Tensor
         self.register_buffer("class_weights", torch.tensor(class_weights))
@@ -31,12 +33,16 @@ class SegmentationLoss(nn.Module):
             softmax=True,
             to_onehot_y=True,
             batch=True,
-            smooth_nr=dice_smoothing,
-            smooth_dr=dice_smoothing,
+            reduction="none",
+            smooth_nr=1.0,
+            smooth_dr=1.0,
         )
 
     def forward(self, logits_BCYX: Tensor, labels_BYX: Tensor) -> Tensor:
         """Return the loss of a batch, a scalar."""
         entropy = functional.cross_entropy(logits_BCYX, labels_BYX, weight=self.class_weights)
-        dice: Tensor = self.dice(logits_BCYX, labels_BYX[:, None])
-        return entropy + dice
+        present = torch.bincount(labels_BYX.flatten(), minlength=len(self.class_weights))[1:] > 0
+        if not present.any():
+            return entropy
+        dice_C: Tensor = self.dice(logits_BCYX, labels_BYX[:, None]).flatten()
+        return entropy + dice_C[present].mean()

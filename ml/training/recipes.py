@@ -84,9 +84,6 @@ class Recipe:
         Of Adam.
     class_weights
         Of cross-entropy: background and the subtypes.
-    dice_smoothing
-        Pixels added to both sides of the Dice ratio: a class that is absent from a batch then
-        costs in proportion to what is wrongly said of it.
     average_decay
         Of the moving average of the weights, which is what is validated and kept.
     validate_every
@@ -95,6 +92,8 @@ class Recipe:
         Validation patients that are looked at during training; at the end it is all of them.
     seed
         Of the weights and of every draw.
+    begin_with_sha256
+        Digest of the weights that it begins with; empty if they are random.
     """
 
     name: str
@@ -110,12 +109,12 @@ class Recipe:
     final_rate: float = 5e-5
     warmup_steps: int = 50
     weight_decay: float = 1e-5
-    class_weights: tuple[float, ...] = (1.0, 2.0, 3.0, 2.0, 3.0, 3.0)
-    dice_smoothing: float = 30.0
+    class_weights: tuple[float, ...] = (1.0, 3.0, 5.0, 3.0, 4.0, 5.0)
     average_decay: float = 0.995
     validate_every: int = 250
     num_watched: int = 24
     seed: int = 0
+    begin_with_sha256: str = ""
 
 
 def lite_phantom() -> Recipe:

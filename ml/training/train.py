@@ -9,7 +9,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ import typer
 from rich.progress import Progress
 from torch import nn
 
-from ml.checkpoint import ModelCard, save
+from ml.checkpoint import ModelCard, card_path, load, read_card, save
 from ml.models import registry
 from ml.training.batches import draw_batch, index_slices
 from ml.training.datasets import Case, Splits, prepare
@@ -27,6 +27,7 @@ from ml.training.evaluate import Outcome, assess, choose_thresholds, mean_dice, 
 from ml.training.losses import SegmentationLoss
 from ml.training.recipes import Recipe, recipe_named
 from ml.training.state import TrainingState, follow, load_state, save_state
+from ml.volume import Subtype
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ def train(
     cache: Path,
     device: torch.device,
     model_version: str,
+    begin_with: Path | None = None,
     num_workers: int = 2,
     bfloat16: bool = False,
 ) -> ModelCard:
@@ -58,6 +60,8 @@ def train(
         Where the network is trained.
     model_version
         Version that the card will bear.
+    begin_with
+        Weights of the same network to begin with instead of random ones; the card names them.
     num_workers
         Processes that make patients.
     bfloat16
@@ -67,15 +71,25 @@ def train(
     ------
     UsageError
         If there is no such recipe, or if `out` holds the state of another one.
+    ModelError
+        If the weights to begin with cannot be loaded.
     """
     recipe = recipe_named(recipe_name)
+    if begin_with is not None:
+        recipe = replace(recipe, begin_with_sha256=read_card(card_path(begin_with)).weights_sha256)
     splits = prepare(recipe.phantoms, recipe.input, cache, num_workers=num_workers)
-    model = fit(recipe, splits, out, device=device, bfloat16=bfloat16)
+    model = fit(recipe, splits, out, device=device, begin_with=begin_with, bfloat16=bfloat16)
     return finish(recipe, model, splits, out, device=device, model_version=model_version)
 
 
 def fit(
-    recipe: Recipe, splits: Splits, out: Path, *, device: torch.device, bfloat16: bool = False
+    recipe: Recipe,
+    splits: Splits,
+    out: Path,
+    *,
+    device: torch.device,
+    begin_with: Path | None = None,
+    bfloat16: bool = False,
 ) -> nn.Module:
     """Train the network of a recipe; return the one that did best on validation.
 
@@ -83,13 +97,13 @@ def fit(
     training goes on from it, and gives what it would have given without the interruption.
     """
     out.mkdir(parents=True, exist_ok=True)
-    state = _begin(recipe, device)
+    state = _begin(recipe, device, begin_with)
     kept = out / "state.safetensors"
     digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()
     if kept.exists():
         load_state(kept, state, digest)
         logger.info("going on from step %d", state.step)
-    loss_of = SegmentationLoss(recipe.class_weights, recipe.dice_smoothing).to(device)
+    loss_of = SegmentationLoss(recipe.class_weights).to(device)
     index = index_slices(splits.train)
     losses: list[float] = []
     with Progress() as progress:
@@ -164,9 +178,11 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * math.exp(decay) * min(1.0, (step + 1) / recipe.warmup_steps)
 
 
-def _begin(recipe: Recipe, device: torch.device) -> TrainingState:
+def _begin(recipe: Recipe, device: torch.device, begin_with: Path | None) -> TrainingState:
     torch.manual_seed(recipe.seed)
     model = registry.build(recipe.network, recipe.network_config)
+    if begin_with is not None:
+        model.load_state_dict(load(begin_with, device)[0].state_dict())
     model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -178,10 +194,11 @@ def _begin(recipe: Recipe, device: torch.device) -> TrainingState:
 def _validate(state: TrainingState, cases: Sequence[Case], device: torch.device) -> None:
     """Keep the averaged weights if they beat the best so far."""
     outcomes = _assess_all(state.average, cases, device)
-    subtypes = [mean_dice(outcomes, label)[0] for label in range(6)]
-    present = [dice for dice in subtypes if dice == dice]  # noqa: PLR0124 - not a number is absent
+    pairs = [(each.truth, each.said) for each in outcomes]
+    ratios = {subtype: mean_dice(pairs, subtype) for subtype in (None, *Subtype)}
+    present = [ratio for ratio, num_patients in ratios.values() if num_patients]
     dice = sum(present) / max(len(present), 1)
-    logger.info("step %d: validation %s", state.step, [round(each, 3) for each in subtypes])
+    logger.info("step %d: validation %s", state.step, [round(each, 3) for each in present])
     if dice > state.best_dice:
         state.best_dice = dice
         averaged = state.average.state_dict()
@@ -222,6 +239,7 @@ def main(
     device: str = "cpu",
     model_version: str = "0.1.0",
     threads: Annotated[int, typer.Option(help="Threads of torch, and processes.")] = 2,
+    begin_with: Annotated[Path | None, typer.Option(help="Weights instead of random ones.")] = None,
     bfloat16: bool = False,
 ) -> None:
     """Train a model by a recipe, or go on with a training that was interrupted."""
@@ -233,6 +251,7 @@ def main(
         cache=cache,
         device=torch.device(device),
         model_version=model_version,
+        begin_with=begin_with,
         num_workers=threads,
         bfloat16=bfloat16,
     )
