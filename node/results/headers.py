@@ -5,6 +5,7 @@ repaired. What highdicom takes from the clock or makes at random is set afterwar
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta, timezone
 from io import BytesIO
@@ -33,14 +34,13 @@ TYPE_2 = (
 )
 """Attributes that may be empty but not absent, and that senders leave out."""
 
-JUDGED = ("PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime")
-"""Attributes whose value highdicom refuses, or writes to its log, when it is not quite valid."""
+WITHHELD = ("PatientID", *TYPE_2)
+"""What highdicom gets empty and `finish` puts in place: it refuses values that are not quite valid,
+or writes them to its log.
+"""
 
 PATIENT_GROUPS = (0x0010, 0x0012)
-
 PIXEL_GROUP = 0x7FE0
-
-
 MOST_VERSION_NAME_CHARACTERS = 16
 
 
@@ -52,7 +52,7 @@ class Source:
     ----------
     headers
         Copies without pixels, in the order given, type 2 attributes completed empty; the first one
-        lacks the values of `JUDGED`.
+        lacks the values of `WITHHELD`.
     identity
         The first header with the patient's and study's attributes as they came.
     """
@@ -88,10 +88,10 @@ def prepare_source(context: ResultContext, headers: Sequence[Dataset]) -> Source
             f"source images are of {len(patients)} patients and {len(studies)} studies, or of "
             "another study than the job"
         )
-    identity = copies[0]
+    identity = deepcopy(copies[0])  # its elements become those of the new object
     bare = Dataset()
     bare.update(identity)
-    for keyword in JUDGED:
+    for keyword in WITHHELD:
         replace_value(bare, keyword, "")
     return Source((bare, *copies[1:]), identity)
 

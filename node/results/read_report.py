@@ -4,21 +4,19 @@ Only coded items count, never text. Whatever is missing, unknown, doubled or con
 report one without result; it never makes it a negative one.
 """
 
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from os import PathLike
+from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.sr.coding import Code
 from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
 from config.errors import Reason, UnreadableInputError
+from ml.readers.part10 import read_header
 from ml.volume import Subtype
 from node.results import codes
 from node.results.outcomes import PRESENCE_CODES, SUMMARY_CODES, Outcome, Presence
@@ -28,21 +26,8 @@ Value = TypeVar("Value")
 SR_CLASSES: tuple[UID, ...] = (Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage)
 """Classes in which the tree may stand."""
 
-DAMAGE = (
-    AttributeError,
-    BytesLengthException,
-    EOFError,
-    IndexError,
-    KeyError,
-    LookupError,
-    NotImplementedError,
-    OverflowError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-"""What pydicom raises on damaged bytes, at once or when an element is first looked at."""
+DAMAGE = (AttributeError, LookupError, TypeError, ValueError)
+"""What a tree raises in which attributes are missing or have values of another kind."""
 
 
 class Conclusion(StrEnum):
@@ -96,13 +81,34 @@ class ReadBack:
     num_regions: int = 0
 
 
-def read_report(source: str | PathLike[str] | BinaryIO) -> ReadBack:
+def read_report(file: Path) -> ReadBack:
     """Read a report written by `node.results.report.build_report`.
 
     Parameters
     ----------
-    source
-        Path of a DICOM file, or an open binary file.
+    file
+        A DICOM file.
+
+    Returns
+    -------
+    ReadBack
+        As `interpret_report` has it.
+
+    Raises
+    ------
+    UnreadableInputError
+        If it is no DICOM file, or another object than a structured report of TID 1500.
+    """
+    return interpret_report(read_header(file))
+
+
+def interpret_report(report: Dataset) -> ReadBack:
+    """Say what the data set of a report means.
+
+    Parameters
+    ----------
+    report
+        A structured report.
 
     Returns
     -------
@@ -113,15 +119,11 @@ def read_report(source: str | PathLike[str] | BinaryIO) -> ReadBack:
     Raises
     ------
     UnreadableInputError
-        If it is no DICOM file, or another object than a structured report of TID 1500.
+        If it is another object than a structured report of TID 1500.
     """
-    try:
-        report = dcmread(source, stop_before_pixels=True)
-        sop_class_uid = report.get("SOPClassUID")
-        titled = codes.is_code(report.ConceptNameCodeSequence[0], codes.IMAGING_MEASUREMENT_REPORT)
-    except (InvalidDicomError, *DAMAGE) as error:
-        raise UnreadableInputError("the file is no structured report that can be read") from error
-    if sop_class_uid not in SR_CLASSES or not titled:
+    if report.get("SOPClassUID") not in SR_CLASSES or not _is_named(
+        report, codes.IMAGING_MEASUREMENT_REPORT
+    ):
         raise UnreadableInputError("the file is no Imaging Measurement Report (TID 1500)")
     try:
         return _read_tree(report)

@@ -22,7 +22,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from config.errors import PatientConflictError
-from ml.readers.dicom import FrameReference
+from ml.readers.frames import FrameReference
 from ml.volume import Subtype
 from node.results import codes
 from node.results.headers import Source, finish, is_multi_frame, prepare_source
@@ -51,6 +51,8 @@ IMAGE_LIBRARY_NEEDS = (
     "ImageOrientationPatient",
 )
 """What TID 1604 describes; an image without one of these is left out of the Image Library."""
+CODE_PARTS = (("CodeValue", 16), ("CodingSchemeDesignator", 16), ("CodeMeaning", 64))
+"""Attributes of a code, and how many characters each may have."""
 
 
 def build_report(
@@ -284,12 +286,13 @@ def _case_item(context: ResultContext, result: StudyResult) -> CodeContentItem:
 
 
 def _performed_procedures(header: Dataset) -> list[Code]:
-    """List the site's own codes of the imaging procedure."""
-    return [
-        Code(item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning)
-        for item in header.get("ProcedureCodeSequence") or ()
-        if all(item.get(k) for k in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning"))
-    ]
+    """List the site's own codes of the imaging procedure, as far as they are valid codes."""
+    found = []
+    for item in header.get("ProcedureCodeSequence") or ():
+        parts = [str(item.get(keyword) or "") for keyword, _ in CODE_PARTS]
+        if all(0 < len(part) <= most for part, (_, most) in zip(parts, CODE_PARTS, strict=True)):
+            found.append(Code(*parts))
+    return found
 
 
 def _private_scheme(context: ResultContext) -> CodingSchemeIdentificationItem:

@@ -4,7 +4,6 @@ No axis is flipped anywhere: row, column and slice of the mask are those of the 
 """
 
 from collections.abc import Sequence
-from copy import deepcopy
 
 import highdicom as hd
 import numpy as np
@@ -15,7 +14,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from config.errors import UnreadableInputError, UnsupportedInputError
-from ml.readers.dicom import FrameReference, Series
+from ml.readers.dicom import Series
+from ml.readers.frames import FrameReference, frame_headers
 from ml.volume import Grid, Mask, Subtype
 from node.results import codes
 from node.results.headers import Source, finish, is_multi_frame, prepare_source, replace_value
@@ -162,11 +162,12 @@ def _complete_geometry(image: Dataset, first: Dataset, grid: Grid) -> None:
 
 def _shared_groups(image: Dataset, frame: FrameReference) -> Dataset:
     """Shared functional groups with orientation and measures, which some senders give per frame."""
-    shared = deepcopy(image.SharedFunctionalGroupsSequence[0])  # highdicom writes into it
+    shared = Dataset()
+    shared.update(image.SharedFunctionalGroupsSequence[0])
     own = image.PerFrameFunctionalGroupsSequence[frame.frame_number - 1]
     for keyword in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
         if keyword not in shared and keyword in own:
-            shared[keyword] = deepcopy(own[keyword])
+            shared[keyword] = own[keyword]
     return shared
 
 
@@ -180,9 +181,9 @@ def _check_grid(series: Series, grid: Grid) -> None:
         grid.slice_origins_mm, volume_grid.slice_origins_mm, atol=MOST_POSITION_ERROR_MM
     ):
         raise ValueError("the mask does not lie on the grid of the series")
-    positions = _positions_mm(series.headers, series.frames)
-    if positions.shape != grid.slice_origins_mm.shape or not np.allclose(
-        positions, grid.slice_origins_mm, atol=MOST_POSITION_ERROR_MM
+    positions_mm = _positions_mm(series.headers, series.frames)
+    if len(positions_mm) != len(grid.slice_origins_mm) or not np.allclose(
+        positions_mm, grid.slice_origins_mm, atol=MOST_POSITION_ERROR_MM
     ):
         raise ValueError("slices of the series do not lie where their headers say")
 
@@ -190,14 +191,12 @@ def _check_grid(series: Series, grid: Grid) -> None:
 def _positions_mm(
     headers: Sequence[Dataset], frames: Sequence[FrameReference]
 ) -> NDArray[np.float64]:
-    """Image Position (Patient) of each slice, shape (Z, 3), LPS mm."""
-    positions = []
-    for frame in frames:
-        header = headers[frame.dataset_index]
-        if not header.get("FrameOfReferenceUID"):
-            raise UnreadableInputError("a source image has no FrameOfReferenceUID")
-        if is_multi_frame(header):
-            groups = header.PerFrameFunctionalGroupsSequence[frame.frame_number - 1]
-            header = groups.PlanePositionSequence[0]
-        positions.append([float(value) for value in header.ImagePositionPatient])
-    return np.array(positions, dtype=np.float64)
+    """Read Image Position (Patient) of each slice, shape (Z, 3), LPS mm."""
+    if not all(header.get("FrameOfReferenceUID") for header in headers):
+        raise UnreadableInputError("a source image has no FrameOfReferenceUID")
+    described = [frame_headers(header, index) for index, header in enumerate(headers)]
+    positions = [described[f.dataset_index][f.frame_number - 1].position_mm for f in frames]
+    found = [position for position in positions if position is not None]
+    if len(found) < len(positions):
+        raise UnreadableInputError("a source image has no ImagePositionPatient")
+    return np.stack(found)

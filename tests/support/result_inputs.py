@@ -12,7 +12,8 @@ from pydicom.uid import CTImageStorage, EnhancedCTImageStorage
 
 from config.errors import Reason
 from ml.findings import Finding, Outline, Side
-from ml.readers.dicom import FrameReference, Series
+from ml.readers.dicom import Series
+from ml.readers.frames import FrameReference
 from ml.volume import Grid, Mask, Subtype, Volume
 from node.results.identity import (
     ModelIdentity,
@@ -174,17 +175,28 @@ def _frame_groups(position_mm: list[float]) -> Dataset:
     return groups
 
 
-def make_mask(grid: Grid, subtypes: Sequence[Subtype] = tuple(Subtype)) -> Mask:
-    """Mask with one block of each subtype asked for."""
+def _block(subtype: Subtype, scale: int) -> tuple[slice, slice, slice]:
+    slices, rows, columns = BLOCKS[subtype]
+    return (
+        slices,
+        slice(rows.start * scale, rows.stop * scale),
+        slice(columns.start * scale, columns.stop * scale),
+    )
+
+
+def make_mask(grid: Grid, subtypes: Sequence[Subtype] = tuple(Subtype), *, scale: int = 1) -> Mask:
+    """Mask with one block of each subtype asked for, `scale` times as large in a slice."""
     labels = np.zeros(grid.shape, np.uint8)
     for subtype in subtypes:
-        labels[BLOCKS[subtype]] = subtype
+        labels[_block(subtype, scale)] = subtype
     return Mask(labels, grid)
 
 
-def make_finding(mask: Mask, subtype: Subtype, *, side: Side | None = None) -> Finding:
+def make_finding(
+    mask: Mask, subtype: Subtype, *, side: Side | None = None, scale: int = 1
+) -> Finding:
     """Measure a block; that of SDH gets a further lesion."""
-    slices, rows, columns = BLOCKS[subtype]
+    slices, rows, columns = _block(subtype, scale)
     corners = [(c, r) for c in (columns.start, columns.stop) for r in (rows.start, rows.stop)]
     points = np.array([corners[k] for k in (0, 2, 3, 1, 0)], dtype=np.float64)
     labels = [f"ICH-{subtype.name}", f"ICH-{subtype.name}-2"][: 1 + (subtype is Subtype.SDH)]
@@ -202,17 +214,24 @@ def make_finding(mask: Mask, subtype: Subtype, *, side: Side | None = None) -> F
 
 
 def make_findings(
-    mask: Mask, subtypes: Sequence[Subtype], *, side: Side | None = None
+    mask: Mask, subtypes: Sequence[Subtype], *, side: Side | None = None, scale: int = 1
 ) -> list[Finding]:
     """Measure the blocks of some subtypes."""
-    return [make_finding(mask, subtype, side=side) for subtype in subtypes]
+    return [make_finding(mask, subtype, side=side, scale=scale) for subtype in subtypes]
 
 
 def make_context(
-    *, generation: int = 1, node: NodeIdentity = NODE, created: datetime = CREATED
+    *,
+    generation: int = 1,
+    node: NodeIdentity = NODE,
+    created: datetime = CREATED,
+    study_instance_uid: str = uid("study"),
+    series_instance_uid: str = uid("series"),
 ) -> ResultContext:
-    """Context of a result on the series of `make_series`."""
-    return ResultContext(node, MODEL, uid("study"), uid("series"), "digest", created, generation)
+    """Context of a result, unless said otherwise on the series of `make_series`."""
+    return ResultContext(
+        node, MODEL, study_instance_uid, series_instance_uid, "digest", created, generation
+    )
 
 
 def all_results(mask: Mask) -> dict[str, StudyResult]:

@@ -72,15 +72,20 @@ def test_an_absent_type_2_attribute_is_completed_empty(keyword: str) -> None:
         ("StudyTime", "noon"),
         ("PatientName", "A name of one part"),
         ("AccessionNumber", "longer than the sixteen characters"),
+        ("StudyID", "longer than the sixteen characters"),
+        ("PatientID", "longer than the sixty-four characters that a PatientID may have at most"),
         ("PatientAge", "old"),
     ],
 )
-def test_a_value_that_the_standard_forbids_is_kept_and_costs_no_report(
-    keyword: str, value: str
+def test_a_value_that_the_standard_forbids_is_kept_and_quoted_in_no_warning(
+    keyword: str, value: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with disable_value_validation():
-        report = report_on(changed(lambda h: replace_value(h, keyword, value)))
-        assert str(report.get(keyword)) == value
+        headers = changed(lambda h: replace_value(h, keyword, value))
+    written = encode(build_report(CONTEXT, FAILED, headers))  # a warning would fail the test
+    assert value not in caplog.text
+    with disable_value_validation():
+        assert str(dcmread(BytesIO(written)).get(keyword)) == value
 
 
 @pytest.mark.parametrize(
