@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from config.errors import MidlineError, UsageError
 from config.log import describe
+from node.cli.output import printable
 
 PROGRAM = "midline"
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -58,8 +59,8 @@ def exit_code(command: Callable[[], object]) -> int:
 
 def complain(text: str) -> None:
     """Write one line to standard error, whatever the text holds."""
-    text = text.replace("Value error, ", "")
-    typer.echo(f"{PROGRAM}: {' '.join(text.split())}", err=True)
+    text = text.replace("Value error, ", "")  # a prefix of the argument parser
+    typer.echo(f"{PROGRAM}: {printable(' '.join(text.split()))}", err=True)
 
 
 def _hint(error: typer.TyperException) -> str:

@@ -87,6 +87,7 @@ def duration(seconds: float | None) -> str:
     """Write a time span in one unit."""
     if seconds is None:
         return ""
+    seconds = max(seconds, 0.0)  # clocks of several hosts may disagree
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
@@ -141,5 +142,9 @@ def _console(*, error: bool = False) -> Console:
 
 
 def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
+    return "" if value is None else printable(str(value))
+
+
+def printable(text: str) -> str:
+    """Replace what could steer a terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)

@@ -1,4 +1,4 @@
-"""``midline queue``: list and show the analyses, run one again, give one up."""
+"""``midline queue``: list and show the analyses, run one again, give one up, readmit a study."""
 
 import json
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from storage.records import (
     JobRecord,
     JobState,
     ResultRecord,
+    StudyState,
 )
 
 if TYPE_CHECKING:
@@ -132,6 +133,24 @@ def cancel(context: typer.Context, job_id: Job) -> None:
     with open_index(settings_for_person(context)) as database:
         said = _with_queues(database, lambda queues: _cancel(database, queues, job_id))
     typer.echo(said)
+
+
+@app.command()
+def readmit(
+    context: typer.Context,
+    study_id: Annotated[
+        int, typer.Argument(metavar="STUDY", help="Number of the study, as status shows it.")
+    ],
+) -> None:
+    """Take a study out of quarantine, after somebody has looked at it."""
+    with open_index(settings_for_person(context)) as database, database.begin() as transaction:
+        study = transaction.studies.readmit(study_id, now=datetime.now(UTC))
+    if study is None:
+        raise UsageError(f"there is no quarantined study {study_id}; midline status lists them")
+    if study.state is StudyState.COMPLETE:
+        typer.echo(f"study {study_id} may be analysed: run its job again with midline queue retry")
+    else:
+        typer.echo(f"study {study_id} is received again, and analysed when it is complete")
 
 
 def _with_queues(database: Database, act: "Callable[[Queues], str]") -> str:

@@ -7,6 +7,7 @@ import typer
 
 from config.errors import UsageError
 from config.settings import Settings
+from node.cli.border import complain
 from node.cli.output import (
     AsJson,
     duration,
@@ -71,11 +72,12 @@ def send(
     associations: Annotated[
         int, typer.Option(min=1, max=64, help="Associations at the same time.")
     ] = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Send all DICOM files in a folder by C-STORE."""
     peer, settings = parse_peer(to), settings_for_person(context)
     files = find_files(folder)
-    with progress(f"sending to {peer}", total=len(files)) as bar:
+    with progress(f"sending to {peer}", total=len(files), shown=not as_json) as bar:
         tally = send_files(
             files,
             peer,
@@ -84,9 +86,12 @@ def send(
             associations=associations,
             sent=bar.step,
         )
-    write_table(f"Sent to {peer}", ("Answer", ">Files"), sorted(tally.answers.items()))
+    if as_json:
+        write_json({"answers": tally.answers, "num_stored": tally.num_stored})
+    else:
+        write_table(f"Sent to {peer}", ("Answer", ">Files"), sorted(tally.answers.items()))
     for problem in sorted(tally.problems):
-        typer.echo(f"midline: {problem}", err=True)
+        complain(problem)
     if tally.num_stored < len(files):
         raise typer.Exit(1)
 
@@ -96,6 +101,7 @@ def echo(
     peer: Annotated[str, typer.Argument(metavar=PEER, help="Whom to ask.")],
     *,
     calling_ae_title: CallingAETitle = None,
+    as_json: AsJson = False,
 ) -> None:
     """Ask a peer whether it is there, by C-ECHO."""
     called, settings = parse_peer(peer), settings_for_person(context)
@@ -104,7 +110,10 @@ def echo(
         calling_ae_title=calling_ae_title or settings.node.ae_title,
         timeouts=timeouts(settings),
     )
-    typer.echo(f"{called} answered in {1000 * seconds:.1f} ms")
+    if as_json:
+        write_json({"peer": str(called), "milliseconds": round(1000 * seconds, 3)})
+    else:
+        typer.echo(f"{called} answered in {1000 * seconds:.1f} ms")
 
 
 def timeouts(settings: Settings) -> Timeouts:
@@ -134,7 +143,8 @@ def synth(
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other heads.")] = 1,
 ) -> None:
     """Make synthetic head CT studies with their true masks."""
-    from node.demo import studies as synthetic  # noqa: PLC0415 - loads torch
+    from ml.phantom import Scan  # noqa: PLC0415 - torch takes seconds to load
+    from node.demo import studies as synthetic  # noqa: PLC0415
 
     wanted = None if subtypes is None else synthetic.parse_subtypes(subtypes)
     plan = synthetic.plan(studies, subtypes=wanted, seed=seed)
@@ -144,7 +154,7 @@ def synth(
     made = []
     with progress("making studies", total=studies) as bar:
         for target, head in zip(folders, plan, strict=True):
-            made.append(synthetic.write_study(target, head, num_slices=slices))
+            made.append(synthetic.write_study(target, head, scan=Scan(num_slices=slices)))
             bar.step()
     write_table(
         f"Synthetic studies in {folder}",
@@ -176,7 +186,7 @@ def demo(
         ],
     )
     write_facts([("Page", shown.page), ("Files", shown.folder)])
-    for failing in shown.faults:
-        typer.echo(f"midline: {failing}", err=True)
+    for fault in shown.faults:
+        complain(fault)
     if shown.faults:
         raise typer.Exit(1)

@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 
 from node.demo.received import Answer, draw
-from node.demo.studies import TRUE_MASK
+from node.demo.studies import TRUTH
 from node.results.outcomes import DISCLAIMER
 
 INDEX, PICTURES = "index.html", "pictures"
@@ -143,9 +143,11 @@ def _row(folder: Path, answer: Answer) -> str:
 
 
 def _links(folder: Path, answer: Answer) -> str:
-    files = {"report": answer.report_path, "segmentation": answer.segmentation_path}
-    true_mask = answer.study.folder / TRUE_MASK
-    files["true mask"] = true_mask if true_mask.exists() else None
+    files = {
+        "report": answer.report_path,
+        "segmentation": answer.segmentation_path,
+        "truth": answer.study.folder / TRUTH,
+    }
     return ", ".join(
         f'<a href="{escape(path.relative_to(folder).as_posix())}">{name}</a>'
         for name, path in files.items()

@@ -6,33 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from pydicom import dcmread
+
 from config.errors import UsageError
 from ml.phantom import Scan, make_phantom, write_localizer, write_series
-from ml.phantom.series import ACQUIRED
-from ml.readers.dicom import read_series
 from ml.volume import Mask, Subtype
-from node.results.headers import encode
-from node.results.identity import (
-    ContentQualification,
-    ModelIdentity,
-    NodeIdentity,
-    ResultContext,
-    model_device_uid,
-)
-from node.results.segmentation import build_segmentation
 
-IMAGES, TRUE_MASK, TRUTH = "ct", "truth.dcm", "truth.json"
+IMAGES, TRUE_MASK, TRUTH = "ct", "truth.npz", "truth.json"
 HEALTHY = "none"
 """Stands for a head without haemorrhage on the command line."""
-PHANTOM = NodeIdentity(
-    ae_title="PHANTOM",
-    manufacturer="Midline",
-    product="Synthetic head",
-    version="1",
-    serial="0",
-    content_qualification=ContentQualification.SERVICE,
-)
-PHANTOM_TRUTH = ModelIdentity("phantom-truth", "1", "Midline", model_device_uid("phantom", "truth"))
 
 
 @dataclass(frozen=True)
@@ -66,7 +49,8 @@ class SyntheticStudy:
     head
         What was made.
     folder
-        Holds ``ct``, the true mask ``truth.dcm`` if there is haemorrhage, and ``truth.json``.
+        Holds ``ct``, and beside it, where nobody sends it by mistake as a DICOM file, the true mask
+        ``truth.npz`` and ``truth.json``.
     images
         All images, the localizer included.
     slices
@@ -123,8 +107,17 @@ def plan(count: int, *, subtypes: Sequence[Subtype] | None, seed: int) -> tuple[
     return tuple(heads)
 
 
-def write_study(folder: Path, head: SyntheticHead, *, num_slices: int = 32) -> SyntheticStudy:
+def write_study(folder: Path, head: SyntheticHead, *, scan: Scan | None = None) -> SyntheticStudy:
     """Make a head, and write its images and its truth into a new folder.
+
+    Parameters
+    ----------
+    folder
+        Is made.
+    head
+        What to make.
+    scan
+        Number and size of the slices; by default 32 slices of 5 mm.
 
     Raises
     ------
@@ -132,55 +125,43 @@ def write_study(folder: Path, head: SyntheticHead, *, num_slices: int = 32) -> S
         If the scan is too short to show a subtype.
     """
     try:
-        phantom = make_phantom(head.seed, head.subtypes, scan=Scan(num_slices=num_slices))
+        phantom = make_phantom(head.seed, head.subtypes, scan=scan)
     except ValueError as error:
-        raise UsageError(f"{num_slices} slices do not show {head.title}: {error}") from error
-    number = _study_number(head, num_slices)
+        raise UsageError(f"the slices do not show {head.title}: {error}") from error
+    number = _study_number(head, phantom.scan)
     patient_id = f"SYNTHETIC{number}"
     slices = write_series(phantom, folder / IMAGES, seed=number, patient_id=patient_id)
     images = slices
     if head.localizer:
         localizer = write_localizer(phantom, folder / IMAGES, seed=number, patient_id=patient_id)
         images = (localizer, *slices)
-    volumes_ml = {subtype: phantom.mask.volume_ml(subtype) for subtype in phantom.subtypes}
     study = SyntheticStudy(
         head=head,
         folder=folder,
         images=images,
         slices=slices,
-        study_instance_uid=_write_true_mask(folder, slices, phantom.mask),
-        volumes_ml=volumes_ml,
+        study_instance_uid=str(dcmread(slices[0], stop_before_pixels=True).StudyInstanceUID),
+        volumes_ml={subtype: phantom.mask.volume_ml(subtype) for subtype in phantom.subtypes},
     )
-    truth = {
-        "study_instance_uid": study.study_instance_uid,
-        "seed": head.seed,
-        "num_slices": num_slices,
-        "volumes_ml": {subtype.name: round(ml, 3) for subtype, ml in volumes_ml.items()},
-    }
-    (folder / TRUTH).write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8")
+    _write_truth(study, phantom.mask)
     return study
 
 
-def _study_number(head: SyntheticHead, num_slices: int) -> int:
+def _study_number(head: SyntheticHead, scan: Scan) -> int:
     """Draw a number for the UIDs: other content must never come under the same ones."""
-    said = f"{head.seed}/{[int(s) for s in head.subtypes]}/{num_slices}"
+    said = f"{head.seed}/{[int(subtype) for subtype in head.subtypes]}/{scan}"
     return zlib.crc32(said.encode())
 
 
-def _write_true_mask(folder: Path, slices: Sequence[Path], mask: Mask) -> str:
-    """Write the true mask as a Segmentation of the images; give back the Study Instance UID."""
-    series = read_series(slices)
-    first = series.headers[0]
-    if mask.labels.any():
-        context = ResultContext(
-            node=PHANTOM,
-            model=PHANTOM_TRUTH,
-            study_instance_uid=str(first.StudyInstanceUID),
-            series_instance_uid=str(first.SeriesInstanceUID),
-            input_digest=series.pixel_digest,
-            created=ACQUIRED,
-        )
-        segmentation, _ = build_segmentation(context, series, mask)
-        segmentation.SeriesDescription = "True mask of a synthetic head"
-        (folder / TRUE_MASK).write_bytes(encode(segmentation))
-    return str(first.StudyInstanceUID)
+def _write_truth(study: SyntheticStudy, mask: Mask) -> None:
+    """Write the true mask, shape (Z, Y, X) in the order of the slices, and what it holds."""
+    np.savez_compressed(study.folder / TRUE_MASK, labels=mask.labels, allow_pickle=False)
+    truth = {
+        "title": study.head.title,
+        "seed": study.head.seed,
+        "study_instance_uid": study.study_instance_uid,
+        "volumes_ml": {subtype.name: round(ml, 3) for subtype, ml in study.volumes_ml.items()},
+        "labels": {subtype.name: subtype.value for subtype in Subtype},
+        "slices": [path.relative_to(study.folder).as_posix() for path in study.slices],
+    }
+    (study.folder / TRUTH).write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8")
