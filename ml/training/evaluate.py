@@ -28,7 +28,7 @@ _HEALTHY_BELOW_LOWER = 0.95
 _HEALTHY_BELOW_UPPER = 0.99
 _FALSE_SUBTYPES = 0.03
 """Share of patients without a subtype in whom it may be reported all the same."""
-_LEAST_ML, _MOST_ML = 0.1, 2.0
+_LEAST_ML, _MOST_ML = 0.1, 1.0
 """Between these the minimum volume of a subtype is chosen."""
 
 
@@ -118,7 +118,7 @@ def choose_thresholds(outcomes: Sequence[Outcome]) -> Thresholds:
     The lower score is the one below which 95 % of the patients without a bleed lie, the upper one
     that of 99 %. Where patients with and without a bleed are well apart, both move halfway to the
     score that 95 % of the patients with a bleed reach. The least volume of a lesion is the one that
-    the largest lesion exceeds in 3 % of the patients without that subtype, within 0.1 to 2 ml.
+    the largest lesion exceeds in 3 % of the patients without that subtype, within 0.1 to 1 ml.
     """
     healthy = np.array([each.score for each in outcomes if not each.has_bleed])
     bleeding = np.array([each.score for each in outcomes if each.has_bleed])
@@ -154,7 +154,8 @@ def measure(
         those called positive (sensitivity) and negative (missed); of those without one those
         called negative (specificity) and positive (false_alarms), the rest being borderline; the
         area under the ROC curve of the score; and for each subtype how often it is reported among
-        patients with it (found) and without it (false). A figure over no patient is left out.
+        patients with it (found) and without it (false). As in the node, a positive needs a score
+        and a lesion that is large enough. A figure over no patient is left out.
     """
     minimum_ml = {subtype: thresholds.minimum_of(subtype) for subtype in Subtype}
     pairs = [(each.truth, clean(each.said, minimum_ml=minimum_ml)) for each in outcomes]
@@ -162,13 +163,16 @@ def measure(
     for subtype in (None, *Subtype):
         name = "ICH" if subtype is None else subtype.name
         figures[f"dice_{name}"], figures[f"patients_{name}"] = mean_dice(pairs, subtype)
-    bleeding = np.array([each.score for each in outcomes if each.has_bleed])
-    healthy = np.array([each.score for each in outcomes if not each.has_bleed])
-    figures["sensitivity"] = _share(bleeding >= thresholds.upper_score)
-    figures["missed"] = _share(bleeding < thresholds.lower_score)
-    figures["specificity"] = _share(healthy < thresholds.lower_score)
-    figures["false_alarms"] = _share(healthy >= thresholds.upper_score)
-    above, level = bleeding[:, None] > healthy, bleeding[:, None] == healthy
+    scores = np.array([each.score for each in outcomes])
+    bleeds = np.array([each.has_bleed for each in outcomes])
+    large_enough = np.array([bool(said.labels.any()) for _, said in pairs])
+    positive = (scores >= thresholds.upper_score) & large_enough
+    negative = scores < thresholds.lower_score
+    figures["sensitivity"], figures["missed"] = _share(positive[bleeds]), _share(negative[bleeds])
+    figures["specificity"] = _share(negative[~bleeds])
+    figures["false_alarms"] = _share(positive[~bleeds])
+    above = scores[bleeds][:, None] > scores[~bleeds]
+    level = scores[bleeds][:, None] == scores[~bleeds]
     figures["auc"] = _share(above) + _share(level) / 2
     for subtype in Subtype:
         reported = np.array([(said.labels == subtype).any() for _, said in pairs])

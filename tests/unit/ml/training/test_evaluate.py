@@ -91,7 +91,7 @@ def test_the_least_volume_follows_false_lesions_within_bounds(make_case: MakeCas
     assert choose_thresholds(silent).minimum_of(Subtype.EDH) == 0.1
     # 2 slices of 100 pixels of 49 mm2 and 5 mm: 49 ml called EDH in patients with SDH
     false = [outcome(make_case(n, Subtype.SDH), 0.9, Subtype.EDH) for n in range(10)]
-    assert choose_thresholds(silent + false).minimum_of(Subtype.EDH) == 2.0
+    assert choose_thresholds(silent + false).minimum_of(Subtype.EDH) == 1.0
 
 
 def test_figures_count_patients(make_case: MakeCase) -> None:
@@ -109,7 +109,9 @@ def test_figures_count_patients(make_case: MakeCase) -> None:
     assert figures["test/dice_IPH"] == pytest.approx(1 / 2)
     assert figures["test/sensitivity"] == pytest.approx(1 / 3, abs=1e-4)
     assert figures["test/missed"] == pytest.approx(1 / 3, abs=1e-4)
-    assert figures["test/specificity"] == figures["test/false_alarms"] == 0.5
+    # the other healthy head scores high, but nothing in it is large enough to be reported
+    assert figures["test/specificity"] == 0.5
+    assert figures["test/false_alarms"] == 0
     assert figures["test/auc"] == pytest.approx((2 + 1 + 0.5) / 6, abs=1e-4)
     assert figures["test/found_IPH"] == 0.5
     assert figures["test/false_SDH"] == 0.25
@@ -119,5 +121,7 @@ def test_figures_count_patients(make_case: MakeCase) -> None:
 def test_lesions_below_the_minimum_are_not_reported(make_case: MakeCase) -> None:
     found = outcome(make_case(0, Subtype.IPH), 0.9, Subtype.IPH)
     strict = Thresholds(0.3, 0.6, {subtype.name: 60.0 for subtype in Subtype})
-    assert measure([found], strict, prefix="test")["test/found_IPH"] == 0
-    assert measure([found], LENIENT, prefix="test")["test/found_IPH"] == 1
+    dropped = measure([found], strict, prefix="test")
+    assert dropped["test/found_IPH"] == dropped["test/sensitivity"] == 0
+    kept = measure([found], LENIENT, prefix="test")
+    assert kept["test/found_IPH"] == kept["test/sensitivity"] == 1
