@@ -28,7 +28,7 @@ from node.results.identity import ResultContext
 from node.results.outcomes import MOST_DETAIL_CHARACTERS, StudyResult
 from node.results.report import build_report
 from node.results.segmentation import build_segmentation
-from node.selection import Selection, select_series
+from node.selection import SelectedSeries, select_series
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class ResultObject:
     content: bytes
 
 
-def select(files: Sequence[Path]) -> Selection:
+def select(files: Sequence[Path]) -> SelectedSeries:
     """Choose the series to analyse.
 
     Raises
@@ -80,7 +80,7 @@ def select(files: Sequence[Path]) -> Selection:
     if selection.chosen is None:
         why = "; ".join(sorted({rejected.rejection.sentence for rejected in selection.rejected}))
         raise InputError(f"No series qualifies. {why}", reason=selection.reason)
-    return selection
+    return selection.chosen
 
 
 def read(files: Sequence[Path]) -> Series:

@@ -95,7 +95,8 @@ class Analyst:
             series_instance_uid=str(series.headers[0].SeriesInstanceUID),
             input_digest=series.pixel_digest,
         )
-        objects = pipeline.write(context, analysis, previous=last and last.document)
+        previous = None if last is None else last.document
+        objects = pipeline.write(context, analysis, previous=previous)
         return workplace.keep(place, job, analysis.result, objects, facts)
 
     def record(self, job_id: int, encoded: Json) -> None:
@@ -139,7 +140,8 @@ def encode_failure(place: Workplace, job_id: int, reason: Reason, detail: str) -
         )
         context = place.context(job, series_instance_uid=NO_SERIES, input_digest=digest)
         last = last_report(place, job)
-        objects = pipeline.write_failure(context, result, headers, previous=last and last.document)
+        previous = None if last is None else last.document
+        objects = pipeline.write_failure(context, result, headers, previous=previous)
         return workplace.keep(place, job, result, objects, {"input_digest": digest})
     except Exception as error:  # noqa: BLE001 - the administrator is told instead of the PACS
         logger.error("no report could be written: %s", type(error).__name__)  # noqa: TRY400

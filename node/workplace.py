@@ -51,9 +51,11 @@ class Workplace:
         """Read a job, and the images of its generation."""
         with self.database.read() as transaction:
             job = transaction.jobs.get(job_id)
-            study = job and transaction.studies.read_complete(job.study_id, job.generation)
-        if job is None or study is None:
-            raise ValueError(f"job {job_id} is not in the index")
+            if job is None:
+                raise ValueError(f"job {job_id} is not in the index")
+            study = transaction.studies.read_complete(job.study_id, job.generation)
+        if study is None:
+            raise ValueError(f"the generation of job {job_id} is not in the index")
         return job, study
 
     def paths(self, study: CompleteStudy) -> tuple[Path, ...]:
