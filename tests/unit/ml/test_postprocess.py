@@ -110,6 +110,22 @@ def test_small_parts_do_not_hold_each_other() -> None:
     assert not clean(mask, minimum_ml=dict.fromkeys(Subtype, 0.1)).labels.any()
 
 
+def test_only_what_touches_a_kept_lesion_itself_joins_it() -> None:
+    further = box(slice(2, 3), slice(4, 6), slice(14, 16))
+    mask = painted((Subtype.SDH, LARGE), (Subtype.IPH, TOUCHING), (Subtype.SAH, further))
+    cleaned = clean(mask, minimum_ml=dict.fromkeys(Subtype, 0.1))
+    assert (cleaned.labels[TOUCHING] == Subtype.SDH).all()
+    assert not cleaned.labels[further].any()
+
+
+def test_a_small_part_at_the_border_joins_its_bleed_too() -> None:
+    corner = box(slice(0, 1), slice(0, 2), slice(0, 2))
+    large = box(slice(0, 6), slice(0, 10), slice(2, 12))
+    mask = painted((Subtype.IVH, large), (Subtype.IPH, corner))
+    cleaned = clean(mask, minimum_ml=dict.fromkeys(Subtype, 0.1))
+    assert (cleaned.labels[corner] == Subtype.IVH).all()
+
+
 def test_the_mask_itself_is_not_changed() -> None:
     mask = painted((Subtype.SDH, APART))
     clean(mask, minimum_ml=dict.fromkeys(Subtype, 1.0))
