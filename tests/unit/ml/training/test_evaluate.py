@@ -89,6 +89,8 @@ def test_where_scores_overlap_healthy_heads_decide(make_case: MakeCase) -> None:
 def test_the_least_volume_follows_false_lesions_within_bounds(make_case: MakeCase) -> None:
     silent = [outcome(make_case(n), 0.1) for n in range(10)]
     assert choose_thresholds(silent).minimum_of(Subtype.EDH) == 0.1
+    right = [outcome(make_case(n, Subtype.EDH), 0.9, Subtype.EDH) for n in range(10)]
+    assert choose_thresholds(silent + right).minimum_of(Subtype.EDH) == 0.1
     # 2 slices of 100 pixels of 49 mm2 and 5 mm: 49 ml called EDH in patients with SDH
     false = [outcome(make_case(n, Subtype.SDH), 0.9, Subtype.EDH) for n in range(10)]
     assert choose_thresholds(silent + false).minimum_of(Subtype.EDH) == 1.0
