@@ -1,5 +1,7 @@
 """How bleeds look on a plane."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -90,6 +92,14 @@ def test_a_haematoma_is_bright_around_its_centre_with_a_dark_rim() -> None:
     assert not shares[Subtype.IPH][x < 0].any(), "it stays on its side"
     rim = (shares[Subtype.IPH] == 0) & (from_centre < 24) & (hu != clean)
     assert (hu - clean)[rim].mean() < -1
+
+
+def test_a_haematoma_beside_the_midline_does_not_cross_it() -> None:
+    plane = plane_at(5)
+    _, shares = paint(plane, replace(CLOT, centre=(9.0, 5.0, 5.0)))
+    blood = shares[Subtype.IPH] > 0.5
+    assert blood.any()
+    assert plane.place[0][blood].min() > 0
 
 
 def test_an_epidural_lens_lies_on_the_bone_and_displaces_the_brain() -> None:

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.phantom.pose import Pose, Scan, make_grid, sample_pose, sample_scan, true_midline
 
 
+@settings(deadline=None)
 @given(tilt_deg=st.floats(-25, 25), step_mm=st.floats(0.6, 6))
 def test_slices_keep_their_distance_and_the_table_moves_along_z(
     tilt_deg: float, step_mm: float
@@ -31,6 +32,7 @@ def test_a_positive_tilt_has_the_orientation_of_a_ge_head_scan() -> None:
     np.testing.assert_allclose(grid.column_direction, [0, 0.9483237, -0.3173047], atol=1e-6)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 500), tilt_deg=st.floats(-20, 20), x_mm=st.floats(-60, 60))
 def test_the_true_midline_is_where_the_mid_sagittal_plane_cuts(
     seed: int, tilt_deg: float, x_mm: float

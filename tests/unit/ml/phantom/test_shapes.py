@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.phantom.shapes import Place, blend, capsule, ellipsoid, inside, ramp, slit
@@ -18,6 +18,7 @@ def place(x: float, y: float, z: float) -> Place:
     )
 
 
+@settings(deadline=None)
 @given(COORDINATE, COORDINATE, COORDINATE)
 def test_a_sphere_is_the_same_as_an_ellipsoid_and_as_a_capsule_without_length(
     x: float, y: float, z: float
@@ -29,6 +30,7 @@ def test_a_sphere_is_the_same_as_an_ellipsoid_and_as_a_capsule_without_length(
     np.testing.assert_allclose(short, expected, atol=3e-3)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 2 * np.pi), st.floats(0, 1))
 def test_a_capsule_tapers_evenly_from_one_end_to_the_other(angle: float, along: float) -> None:
     radius = 5 - 3 * along
@@ -37,6 +39,7 @@ def test_a_capsule_tapers_evenly_from_one_end_to_the_other(angle: float, along: 
     np.testing.assert_allclose(distance, 0, atol=1e-4)
 
 
+@settings(deadline=None)
 @given(st.floats(-3, 3, width=32), st.floats(0.1, 4))
 def test_an_edge_is_half_inside_where_the_distance_is_zero(distance: float, width: float) -> None:
     share = inside(np.array([distance, 0, -distance], np.float32), width)
@@ -61,6 +64,7 @@ def test_blending_replaces_the_given_share() -> None:
     np.testing.assert_allclose(base, [10, 15, 20])
 
 
+@settings(deadline=None)
 @given(st.floats(0.05, 3), st.floats(0.5, 2))
 def test_a_sheet_keeps_its_volume_however_it_is_blurred(half_width: float, edge: float) -> None:
     distance = np.abs(np.linspace(-8, 8, 3201, dtype=np.float32))
