@@ -6,6 +6,8 @@ end, and ends in good order too, so that a new supervisor finds the port free.
 """
 
 import logging
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -73,11 +75,14 @@ class Child:
         if self.process is None:
             return
         try:
-            self.process.wait(seconds)
+            code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             logger.error("%s did not end in time and is killed", self.role)  # noqa: TRY400
             self.process.kill()
             self.process.wait()
+        else:
+            if code not in (0, -signal.SIGTERM):  # the signal alone, while it was still starting
+                logger.error("%s ended with code %d", self.role, code)
         self._close()
 
     def _close(self) -> None:
@@ -111,7 +116,8 @@ def end_with_parent(stop: threading.Event) -> None:
     """Have a child stop when its standard input ends: its supervisor is gone."""
 
     def watch() -> None:
-        while sys.stdin.buffer.read(1):
+        # the file itself, not its buffer: a thread that holds the buffer's lock aborts the exit
+        while os.read(sys.stdin.fileno(), 1):
             pass
         stop.set()
 

@@ -110,7 +110,11 @@ def start_service(config: Path, peer: Peer, log: Path) -> Service:
             env=environment,
         )
     service = Service(config, peer, process)
-    eventually(service.answers, seconds=START_SECONDS)
+    try:
+        eventually(service.answers, seconds=START_SECONDS)
+    except BaseException:
+        service.end()
+        raise
     return service
 
 
