@@ -136,14 +136,15 @@ def stack_cautions(frames: Sequence[FrameHeader], criteria: Criteria) -> list[Ca
 
 
 def _gap_fault(spacing: Spacing, criteria: Criteria) -> Fault | None:
-    steps, median = spacing.steps_mm, spacing.median_mm
+    steps = spacing.steps_mm
     repeated = int((steps < SAME_POSITION_MM).sum())
     if repeated:
         return Fault(Rejection.DUPLICATE_POSITIONS, f"{repeated} of {len(steps) + 1} slices")
     missing = np.flatnonzero(spacing.missing())
     if missing.size:
-        worst = float(steps[missing].max())
-        detail = f"{missing.size} gaps, the widest {worst:.2f} mm; usual distance {median:.2f} mm"
+        worst = missing[steps[missing].argmax()]
+        usual_mm = spacing.usual_mm()[worst]
+        detail = f"{missing.size} gaps, the widest {steps[worst]:.2f} mm, usual {usual_mm:.2f} mm"
         return Fault(Rejection.MISSING_SLICES, detail)
     if _is_uneven(spacing, criteria) and not criteria.accept_uneven_spacing:
         return Fault(

@@ -103,7 +103,7 @@ def is_hard_kernel(convolution_kernel: str) -> bool:
         return int(number[1]) >= 50
     canon = _CANON_KERNEL.search(kernel)
     if canon:
-        return 30 <= int(canon[1]) < 40 or int(canon[1]) >= 50
+        return int(canon[1]) // 10 in (3, 5, 8)
     return bool(_BONE_KERNEL.search(kernel))
 
 

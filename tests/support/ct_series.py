@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import highdicom
@@ -61,11 +62,9 @@ def stack(
     return Grid(corner + at_mm[:, None] * along, row, column, (pixel_mm, pixel_mm), size, size)
 
 
-def head_series(
-    grid: Grid | None = None, *, name: str = "a", **attributes: object
-) -> list[Dataset]:
-    """Scan a head; see `series_of`."""
-    return series_of(Head(holder=False).volume(grid or stack()), name=name, **attributes)
+def head_series(grid: Grid | None = None, **options: Any) -> list[Dataset]:
+    """Scan a head on a grid, or on that of `stack`; options and attributes of `series_of`."""
+    return series_of(Head(holder=False).volume(grid or stack()), **options)
 
 
 def series_of(

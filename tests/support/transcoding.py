@@ -8,7 +8,7 @@ import numpy as np
 from openjpeg.utils import encode_array
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.encaps import encapsulate
-from pydicom.pixels import compress
+from pydicom.pixels.utils import compress
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,

@@ -1,56 +1,135 @@
-"""What counts as a head, and what does not."""
+"""Heads pass whatever the noise, tilt and order; what is no whole plain head does not."""
 
-from dataclasses import replace
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from config.errors import QualityError, Reason
-from ml.phantom import Scan, make_phantom
-from ml.quality import check_head, enclosed_tissue_ml
-from ml.volume import Volume
-from tests.support.ct_series import stack
-from tests.support.heads import Head
+from ml.quality import check_head
+from ml.volume import Grid, Volume
+from tests.support.ct_series import PRONE, SEEN_FROM_ABOVE, even_heights, stack
+from tests.support.heads import BONE_HU, BRAIN_HU, Head
 
-HEAD = Head(holder=False).volume(stack())
-
-
-def test_a_head_is_a_head() -> None:
-    check_head(HEAD)
+HEAD = Head(holder=False)
+GRID = stack(even_heights(40))
 
 
-def test_a_synthetic_head_with_anatomy_is_a_head() -> None:
-    check_head(make_phantom(3, (), scan=Scan(matrix=128, num_slices=20)).volume)
+@pytest.fixture(scope="module")
+def head() -> Volume:
+    return HEAD.volume(GRID)
 
 
-def test_the_enclosed_tissue_does_not_depend_on_the_sampling() -> None:
-    coarse = enclosed_tissue_ml(HEAD)
-    fine = enclosed_tissue_ml(Head(holder=False).volume(stack(size=256, pixel_mm=0.9)))
-    assert fine == pytest.approx(coarse, rel=0.15)
+def _cut(volume: Volume, kept: slice) -> Volume:
+    grid = volume.grid
+    origins = grid.slice_origins_mm[kept]
+    part = Grid(origins, grid.row_direction, grid.column_direction, grid.pixel_spacing_mm,
+                grid.rows, grid.columns)  # fmt: skip
+    return Volume(volume.hu[kept], part)
 
 
-def refused(volume: Volume) -> QualityError:
-    with pytest.raises(QualityError) as caught:
+def _changed(
+    volume: Volume, change: Callable[[NDArray[np.float32]], NDArray[np.floating]]
+) -> Volume:
+    return Volume(change(volume.hu.copy()).astype(np.float32), volume.grid)
+
+
+def _refused(volume: Volume) -> str:
+    with pytest.raises(QualityError) as refused:
         check_head(volume)
-    assert caught.value.reason is Reason.QUALITY
-    return caught.value
+    assert refused.value.reason is Reason.QUALITY
+    return str(refused.value)
 
 
-def test_without_a_skull_there_is_no_head() -> None:
-    assert "No brain" in str(refused(replace(HEAD, hu=np.minimum(HEAD.hu, np.float32(100)))))
+@pytest.mark.parametrize("noise_hu", [0.0, 5.0, 15.0])
+def test_a_head_passes_whatever_the_noise(noise_hu: float) -> None:
+    check_head(HEAD.volume(GRID, noise_hu=noise_hu, seed=1))
 
 
-def test_an_empty_skull_is_no_head() -> None:
-    hollow = np.where((HEAD.hu > -10) & (HEAD.hu < 90), np.float32(-1000), HEAD.hu)
-    assert "No brain" in str(refused(replace(HEAD, hu=hollow)))
+@pytest.mark.parametrize(
+    "grid",
+    [
+        stack(even_heights(40), tilt_deg=20),
+        stack(even_heights(40)[::-1]),
+        stack(even_heights(40), directions=PRONE),
+        stack(even_heights(40)[::-1], directions=SEEN_FROM_ABOVE),
+        stack(even_heights(160, 1.25)),
+        stack(even_heights(40), size=128, pixel_mm=1.8),
+        stack(np.append(even_heights(24, 4.0) - 50, even_heights(21, 7.0) + 70)),
+    ],
+    ids=["tilted", "falling", "prone", "seen from above", "thin", "fine", "uneven"],
+)
+def test_a_head_passes_on_any_grid(grid: Grid) -> None:
+    check_head(HEAD.volume(grid))
 
 
-def test_noise_is_no_head() -> None:
-    rng = np.random.default_rng(1)
-    hu = rng.normal(0, 500, HEAD.hu.shape).astype(np.float32)
-    assert "No brain" in str(refused(replace(HEAD, hu=hu)))
+def test_a_turned_head_passes() -> None:
+    check_head(Head(turned_deg=25, left_mm=15, back_mm=-10).volume(GRID))
 
 
-def test_grey_values_that_are_no_hounsfield_units_are_refused() -> None:
-    grey = np.clip(HEAD.hu, 0, 255)
-    assert "no air" in str(refused(replace(HEAD, hu=grey)))
+def test_a_head_passes_after_a_craniectomy(head: Volume) -> None:
+    def open_skull(hu: NDArray[np.float32]) -> NDArray[np.float32]:
+        flap = hu[12:32, 16:44, :22]
+        flap[flap > BONE_HU / 2] = BRAIN_HU
+        return hu
+
+    check_head(_changed(head, open_skull))
+
+
+def test_an_empty_skull_is_no_head(head: Volume) -> None:
+    message = _refused(_changed(head, lambda hu: np.where((hu > -20) & (hu < 110), -1000, hu)))
+    assert "a brain has at least 400 ml" in message
+
+
+def test_a_ball_of_tissue_without_bone_is_no_head(head: Volume) -> None:
+    assert "surrounds 0 ml" in _refused(_changed(head, lambda hu: np.minimum(hu, 120)))
+
+
+def test_a_skull_full_of_something_denser_than_brain_is_no_head(head: Volume) -> None:
+    assert "at least 400 ml" in _refused(
+        _changed(head, lambda hu: np.where(np.abs(hu - 35) < 80, hu + 75, hu))
+    )
+
+
+def test_more_tissue_than_a_head_holds_is_no_head() -> None:
+    wide = HEAD.volume(stack(even_heights(40), pixel_mm=3.6))
+    grid = stack(even_heights(40), pixel_mm=4.6)
+    assert "a head at most" in _refused(Volume(wide.hu, grid))
+
+
+def test_values_that_are_no_hounsfield_units_are_refused(head: Volume) -> None:
+    assert "not in Hounsfield units" in _refused(_changed(head, lambda hu: hu + 1024))
+    assert "without a value" in _refused(_changed(head, lambda hu: np.where(hu > 900, np.nan, hu)))
+
+
+def test_a_single_slice_is_no_head(head: Volume) -> None:
+    assert "fewer than two slices" in _refused(_cut(head, slice(20, 21)))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_head_cut_off_above_or_below_is_told(head: Volume, *, reverse: bool) -> None:
+    step = -1 if reverse else 1
+    assert "vertex" in _refused(_cut(_cut(head, slice(0, 30)), slice(None, None, step)))
+    assert "posterior fossa" in _refused(_cut(_cut(head, slice(14, 40)), slice(None, None, step)))
+
+
+def test_enhanced_vessels_are_told_and_a_calcified_pineal_gland_is_not(head: Volume) -> None:
+    def pineal(hu: NDArray[np.float32]) -> NDArray[np.float32]:
+        hu[20:22, 34:37, 31:34] = 180
+        return hu
+
+    def vessels(hu: NDArray[np.float32]) -> NDArray[np.float32]:
+        hu[16:24, 24:42:6, 22:42:4] = 220
+        return hu
+
+    check_head(_changed(head, pineal))
+    assert "contrast medium" in _refused(_changed(head, vessels))
+
+
+def test_a_large_bleed_is_no_contrast_medium(head: Volume) -> None:
+    def bleed(hu: NDArray[np.float32]) -> NDArray[np.float32]:
+        hu[16:26, 26:40, 22:32] = 85
+        return hu
+
+    check_head(_changed(head, bleed))
