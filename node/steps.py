@@ -52,9 +52,11 @@ class Analyst:
         place = self._place
         job, study = place.job(job_id)
         with place.database.begin() as transaction:
-            if transaction.jobs.start(job_id, place.executor_id, now=datetime.now(UTC)) is None:
-                return {"ended": True}
-            _refuse_quarantined(transaction.studies.get(study.id))
+            started = transaction.jobs.start(job_id, place.executor_id, now=datetime.now(UTC))
+            held = transaction.studies.get(study.id)
+        if started is None:
+            return {"ended": True}
+        _refuse_quarantined(held)
         chosen = pipeline.select(place.paths(study)).files
         series = pipeline.read(chosen)
         prediction = self._segmenter.segment(series.volume)
@@ -123,9 +125,6 @@ class Deliverer:
 
     def record(self, job_id: int, encoded: Json) -> None:
         """Record the report, and have it delivered."""
-        with self._place.database.begin() as transaction:
-            # a job that no analyser ever started is closed here; a cancelled one stays cancelled
-            transaction.jobs.start(job_id, self._place.executor_id, now=datetime.now(UTC))
         workplace.record(self._place, job_id, encoded)
 
 

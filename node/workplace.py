@@ -135,6 +135,9 @@ def record(place: Workplace, job_id: int, encoded: Json) -> None:
             transaction.jobs.fail(job_id, message=message, now=now)
             logger.error("no report could be written: %s", message)
             return
+        if job.state is JobState.QUEUED:
+            # no analyser ever started it: the report is of a failure before that
+            transaction.jobs.start(job_id, place.executor_id, now=now)
         transaction.jobs.finish(
             job_id,
             outcome=str(encoded["outcome"]),

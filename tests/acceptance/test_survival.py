@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * SECONDS)]
 
 def study(number: int) -> list[Dataset]:
     """Make a small head CT of a patient of its own."""
-    return head_series(stack(range(0, 150, 5), size=64, pixel_mm=3.6), name=f"storm{number}")
+    return head_series(stack(), name=f"storm{number}")
 
 
 def insist(peer: Peer, images: list[Dataset]) -> None:
