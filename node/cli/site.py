@@ -1,5 +1,6 @@
 """What the commands know of the site: its settings and its index."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +30,10 @@ def settings_for_service(context: typer.Context) -> Settings:
 
 
 def settings_for_person(context: typer.Context) -> Settings:
-    """Load the settings; whoever sits at the terminal is told only what went wrong."""
+    """Load the settings; whoever sits at the terminal is told what went wrong once, by us."""
     log.configure("WARNING")
+    for library in log.QUIET:
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     return load_settings(config_of(context))
 
 

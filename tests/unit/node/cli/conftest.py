@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from config.log import QUIET
 from node.cli import app
 from node.engine import migrate
 from storage.database import Database
@@ -31,14 +32,18 @@ port = 104
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
     """Take away the handler of a command: its stream ends with the command."""
-    root = logging.getLogger()
-    level, handlers = root.level, tuple(root.handlers)
+    names = ("", *QUIET)
+    before = {
+        name: (log.level, tuple(log.handlers))
+        for name in names
+        for log in [logging.getLogger(name)]
+    }
     yield
     logging.captureWarnings(capture=False)
-    root.setLevel(level)
-    for handler in tuple(root.handlers):
-        if handler not in handlers:
-            root.removeHandler(handler)
+    for name, (level, handlers) in before.items():
+        log = logging.getLogger(name)
+        log.setLevel(level)
+        log.handlers[:] = handlers
 
 
 @pytest.fixture
