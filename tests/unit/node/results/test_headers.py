@@ -56,6 +56,13 @@ def test_the_headers_that_were_given_are_left_as_they_were() -> None:
     assert [header.to_json() for header in headers] == before
 
 
+def test_a_change_of_an_object_does_not_reach_the_headers_that_it_was_made_of() -> None:
+    headers = deepcopy(list(SERIES.headers))
+    report = build_report(CONTEXT, FAILED, headers)
+    report.StudyInstanceUID, report.PatientID, report.StudyDate = uid("other"), "X", "19000101"
+    assert [h.to_json() for h in headers] == [h.to_json() for h in SERIES.headers]
+
+
 @pytest.mark.parametrize("keyword", TYPE_2)
 def test_an_absent_type_2_attribute_is_completed_empty(keyword: str) -> None:
     report = report_on(changed(lambda h: h.pop(keyword, None)))
