@@ -97,8 +97,11 @@ class Spacing:
         changed_for_good = touching & (beside >= steps / TOUCHING)
         # half of a head that was never imaged is as absent as half of one that was lost
         sparse = (usual > SPARSE * self.between_mm) & (steps > SPARSE * self.between_mm)
-        missing: NDArray[np.bool_] = ((steps > LARGEST_STEP * usual) & ~changed_for_good) | sparse
-        return missing
+        # one wide step between narrow ones is no change of spacing, even if slices still touch
+        isolated = np.zeros(len(steps), bool)
+        isolated[1:-1] = steps[1:-1] > LARGEST_STEP * np.maximum(steps[:-2], steps[2:])
+        wide: NDArray[np.bool_] = (steps > LARGEST_STEP * usual) & ~changed_for_good
+        return wide | isolated | sparse
 
 
 def stack_fault(frames: Sequence[FrameHeader], criteria: Criteria) -> Fault | None:

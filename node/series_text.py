@@ -42,7 +42,7 @@ _NO_MEDIUM = re.compile(
     rf"|\b(?:NO|NON|NOT|UN|PRE|BEZ)[\s./_-]*{_MEDIUM}"
 )
 _CONTRAST = re.compile(
-    r"CONTRAST|KONTRAST|\bI\.?V\.?[\s_-]*CON\b|\bMDC\b|\bKM\b|\bC\s?\+|\+\s?C\b|\bCECT\b|\bENHANCED\b"
+    r"CONTRAST|KONTRAST|\bI\.?V\.?[\s_-]*CON\b|\bMDC\b|\bKM\b|\bC\s?\+|\+\s?C\b|\bCECT\b"
     r"|\bINJECT|\bPOST[\s_-]*(?:CON|KM|INJ|IV)|\b(?:ARTERIAL|VENOUS|DELAYED)\b"
 )
 _ABSENT_AGENTS = frozenset(

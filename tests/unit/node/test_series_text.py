@@ -63,7 +63,7 @@ def test_other_examinations_are_told_by_series_then_protocol(
     "text",
     [
         "Head with contrast", "C+ Brain", "Brain +C", "Schädel mit KM", "Head post con", "CECT",
-        "crane avec injection", "cerebro con contraste", "HEAD W/ IV CON", "brain enhanced",
+        "crane avec injection", "cerebro con contraste", "HEAD W/ IV CON", "contrast-enhanced",
         "venous phase", "W CONTRAST AND WO CONTRAST",
     ],
 )  # fmt: skip
@@ -78,7 +78,7 @@ def test_contrast_medium_is_named_in_many_ways(text: str) -> None:
         "CT BRAIN WO IVCON", "Head W/O contrast", "HEAD WITHOUT", "without any contrast",
         "Schädel ohne KM", "Schaedel nativ", "non-contrast head", "NONCON HEAD", "NCCT", "PLAIN",
         "crane sans injection", "sans produit de contraste", "pre contrast", "unenhanced",
-        "cerebro sin contraste", "Head 5 mm", "AC+ 5mm", "",
+        "cerebro sin contraste", "Head 5 mm (enhanced conversion)", "AC+ 5mm", "",
     ],
 )  # fmt: skip
 def test_absence_of_contrast_medium_is_named_in_many_ways(text: str) -> None:
