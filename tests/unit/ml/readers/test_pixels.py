@@ -1,5 +1,6 @@
 """Pixels come out as they went in, whatever the transfer syntax, and never without a limit."""
 
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,10 @@ from numpy.typing import NDArray
 from pydicom import Dataset, dcmwrite
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    HTJ2K,
     UID,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     JPEG2000Lossless,
     JPEGExtended12Bit,
     JPEGLossless,
@@ -28,6 +32,13 @@ from ml.readers.pixels import (
 )
 from tests.support.ct_series import head_series, stack
 from tests.support.transcoding import LOSSLESS, write_as
+
+HIGH_THROUGHPUT = b64decode(
+    "/0//UQApQAAAAAAIAAAACAAAAAAAAAAAAAAACAAAAAgAAAAAAAAAAAABDwEB/1AACAACAAAACv9SAAwAAgABAAIEBEAB"
+    "/1wACiCIkJCQiIiI/2QAFwABT3BlbkpQSCBWZXIgMC4yNi4zLv+QAAoAAAAAAEwAAf+TwAArAP9/me7T/W3sAoG0AMAA"
+    "E0AAE4AQEAGCdACSKIkAw1QAwAAqIAAVYDiO46pwgnUAzjt37vzAQgHstgD/2Q=="
+)
+"""A frame of 8 x 8 values, 61 times their index modulo 4096, encoded by OpenJPH."""
 
 
 def _image(values: NDArray[np.integer], *, bits_stored: int) -> Dataset:
@@ -62,6 +73,21 @@ def test_stored_values_survive_every_lossless_syntax(
     (decoded,) = _decode(file)
     np.testing.assert_array_equal(decoded, values)
     assert decoded.dtype == values.dtype
+
+
+@pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K])
+def test_high_throughput_jpeg_2000_is_decoded(tmp_path: Path, syntax: UID) -> None:
+    values = (np.arange(64).reshape(8, 8) * 61 % 4096).astype("<u2")
+    image = _image(values, bits_stored=16)
+    image.PixelData = encapsulate([HIGH_THROUGHPUT])
+    image["PixelData"].VR = "OB"
+    image["PixelData"].is_undefined_length = True
+    image.file_meta.TransferSyntaxUID = syntax
+    dcmwrite(tmp_path / "image.dcm", image, enforce_file_format=True)
+    (decoded,) = _decode(tmp_path / "image.dcm")
+    np.testing.assert_array_equal(decoded, values)
+    assert str(syntax) in supported_transfer_syntaxes()
+    assert is_lossy(image) is (syntax == HTJ2K)
 
 
 def test_every_lossless_syntax_is_offered_and_none_without_a_decoder() -> None:
