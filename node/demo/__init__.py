@@ -26,7 +26,7 @@ HEADS = (
         "Bleeding in the brain and its ventricles", 3, (Subtype.IPH, Subtype.IVH), localizer=True
     ),
     SyntheticHead("Subdural bleeding", 4, (Subtype.SDH,)),
-    SyntheticHead("No haemorrhage", 5, ()),
+    SyntheticHead("Head without haemorrhage", 5, ()),
 )
 
 Tell = Callable[[str], None]

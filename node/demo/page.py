@@ -25,7 +25,8 @@ p { margin: 0 0 12px; max-width: 76ch; }
 a { color: #1257a8; }
 code { background: #e8edf2; border-radius: 4px; padding: 1px 5px; font-size: 14px; }
 .pale { color: var(--pale); }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; margin: 0 0 12px; }
+.whole { white-space: nowrap; }
 table { border-collapse: collapse; width: 100%; background: white; border: 1px solid var(--line); }
 th, td { text-align: left; padding: 9px 14px; border-bottom: 1px solid var(--line);
   vertical-align: top; }
@@ -61,8 +62,9 @@ $faults
 <tbody>
 $rows
 </tbody></table></div>
-<p class="pale">The time includes the second of silence after which a study counts as complete, and
-the wait behind the studies sent before it.</p>
+<p class="pale">NEGATIVE means that the model did not detect haemorrhage; it does not exclude it.
+The time includes the second of silence after which a study counts as complete, and the wait behind
+the studies sent before it.</p>
 <h2>Pictures</h2>
 <p class="pale">Outlines are those of the received Segmentation on the images that were sent.
 R and L are the sides of the patient.</p>
@@ -131,15 +133,20 @@ def _faults(faults: Sequence[str]) -> str:
 def _row(folder: Path, answer: Answer) -> str:
     cells = (
         escape(answer.study.head.title),
-        escape(answer.study.truth_in_words),
+        _listed(answer.study.truth_in_words),
         f"<strong>{escape(answer.wording.word)}</strong>",
-        escape(answer.found_in_words),
+        _listed(answer.found_in_words),
     )
     plain = "".join(f"<td>{cell}</td>" for cell in cells)
     return (
         f'<tr>{plain}<td class="number">{answer.seconds:.1f} s</td>'
         f"<td>{_links(folder, answer)}</td></tr>"
     )
+
+
+def _listed(words: str) -> str:
+    """Keep each part of a list on one line."""
+    return ", ".join(f'<span class="whole">{escape(word)}</span>' for word in words.split(", "))
 
 
 def _links(folder: Path, answer: Answer) -> str:
