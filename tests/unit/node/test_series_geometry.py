@@ -106,7 +106,7 @@ def test_without_thickness_a_change_of_spacing_counts_as_loss() -> None:
 
 
 def test_overlapping_slices_may_become_touching_ones() -> None:
-    heights = np.append(np.arange(20) * 2.5, 47.5 + 5.0 * np.arange(1, 21))
+    heights = np.append(np.arange(30) * 2.5, 72.5 + 5.0 * np.arange(1, 14))
     assert _rejection(heights, 5.0) is None
     for lost in (2, 8, 17, 25, 37):
         assert _rejection(heights, 5.0, without=lost) is Rejection.MISSING_SLICES
