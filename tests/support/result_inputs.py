@@ -197,8 +197,18 @@ def make_finding(
 ) -> Finding:
     """Measure a block; that of SDH gets a further lesion."""
     slices, rows, columns = _block(subtype, scale)
-    corners = [(c, r) for c in (columns.start, columns.stop) for r in (rows.start, rows.stop)]
-    points = np.array([corners[k] for k in (0, 2, 3, 1, 0)], dtype=np.float64)
+    (left, right), (top, bottom) = (columns.start, columns.stop), (rows.start, rows.stop)
+    points = np.array(  # without one corner, so that it differs from the box around it
+        [
+            (left, top),
+            (right, top),
+            (right, bottom),
+            (left + 1, bottom),
+            (left, bottom - 1),
+            (left, top),
+        ],
+        dtype=np.float64,
+    )
     labels = [f"ICH-{subtype.name}", f"ICH-{subtype.name}-2"][: 1 + (subtype is Subtype.SDH)]
     return Finding(
         subtype=subtype,

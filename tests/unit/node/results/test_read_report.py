@@ -231,6 +231,22 @@ def test_another_status_never_changes_a_conclusion_into_another(name: str, statu
     assert interpret_report(document).conclusion is expected
 
 
+@pytest.mark.parametrize(
+    "summary",
+    [
+        codes.ALL_SUCCEEDED_WITH_FINDINGS,
+        codes.ALL_SUCCEEDED_WITHOUT_FINDINGS,
+        Code("111244", "DCM", "Not all algorithms succeeded; with findings"),
+    ],
+)
+def test_a_partial_finding_under_a_summary_is_no_result(summary: Code) -> None:
+    document = report("partly-positive")
+    item = deepcopy(item_of(report("negative"), codes.CAD_SUMMARY))
+    say(item, summary)
+    evaluations(document).ContentSequence.append(item)
+    assert no_result(document)
+
+
 def test_a_negative_beside_measurements_is_no_result() -> None:
     document = report("negative")
     document.ContentSequence.extend(
