@@ -154,7 +154,10 @@ def synth(
     made = []
     with progress("making studies", total=studies) as bar:
         for target, head in zip(folders, plan, strict=True):
-            made.append(synthetic.write_study(target, head, scan=Scan(num_slices=slices)))
+            try:
+                made.append(synthetic.write_study(target, head, scan=Scan(num_slices=slices)))
+            except OSError as error:
+                raise UsageError(f"{target} cannot be written ({error.strerror})") from error
             bar.step()
     write_table(
         f"Synthetic studies in {folder}",

@@ -104,7 +104,8 @@ def test_the_workers_of_a_node_are_shown(service: Service) -> None:
 def test_a_node_ends_with_0_when_asked_to(tmp_path: Path, number: int) -> None:
     config, peer = write_settings(tmp_path, Peer("PACS", "127.0.0.1", free_port()))
     service = start_service(config, peer, tmp_path / "node.log")
-    children = eventually(lambda: len(service.children()) == 3 and service.children())
+    eventually(lambda: len(service.children()) == 3)
+    children = service.children()
     service.process.send_signal(number)
     assert service.process.wait(SECONDS) == 0
     for pid in children:
