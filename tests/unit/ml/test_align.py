@@ -87,10 +87,39 @@ def test_a_volume_without_a_head_is_left_as_it_is(hu: float) -> None:
 
 def test_a_water_phantom_is_left_as_it_is() -> None:
     grid = axial_grid(num_slices=6)
-    index = np.moveaxis(np.indices(grid.shape), 0, -1).astype(np.float64)
-    radius_mm = np.hypot(*grid.positions_mm(index)[..., :2].transpose(3, 0, 1, 2))
-    hu = np.where(radius_mm < 90, 0.0, AIR_HU) + 3.0
-    assert align(Volume(hu.astype(np.float32), grid)).rotation_deg == 0
+    position = grid.positions_mm(np.moveaxis(np.indices(grid.shape), 0, -1).astype(np.float64))
+    x, y = position[..., 0] - 10, position[..., 1]
+    oblique = ((x + 0.3 * y) / 70) ** 2 + ((y - 0.3 * x) / 95) ** 2 < 1
+    alignment = align(Volume(np.where(oblique, 3.0, AIR_HU).astype(np.float32), grid))
+    assert alignment.rotation_deg == 0
+    np.testing.assert_array_equal(alignment.shift_mm, 0)
+
+
+def test_what_touches_the_head_but_is_thin_does_not_count() -> None:
+    head = Head(turned_deg=8, holder=False)
+    grid = axial_grid()
+    bare = head.volume(grid)
+    strapped = bare.hu.copy()
+    # a cable two pixels wide, from the back of the head to the end of the field of view
+    strapped[:, 100:, 63:65] = np.maximum(strapped[:, 100:, 63:65], 90)
+    with_strap, without = align(Volume(strapped, grid)), align(bare)
+    np.testing.assert_allclose(with_strap.centre_mm, without.centre_mm, atol=2.0)
+
+
+def test_a_head_at_the_edge_of_a_wide_field_of_view_is_found() -> None:
+    head = Head(turned_deg=-6, left_mm=75, back_mm=60, holder=False)
+    grid = axial_grid(num_slices=8, size=128, pixel_mm=3.2, step_mm=12)
+    alignment = align(head.volume(grid))
+    assert alignment.rotation_deg == pytest.approx(-6, abs=1.0)
+    off_mm = head.lateral_mm(on_the_midline(alignment, grid)).mean(axis=1)
+    assert np.abs(off_mm[2:-2]).max() < 1.5
+
+
+def test_the_rotation_is_finer_than_the_steps_of_the_search() -> None:
+    grid = axial_grid()
+    for turned_deg in (4.25, 6.25, 9.75):
+        head = Head(turned_deg=turned_deg, bleed_left_mm=500.0)
+        assert align(head.volume(grid)).rotation_deg == pytest.approx(turned_deg, abs=0.15)
 
 
 @pytest.mark.parametrize("num_slices", [1, 2, 3])
