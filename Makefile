@@ -2,7 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
-PACKAGES := config storage ml node run_node.py tests benchmarks
+PACKAGES := config storage ml node run_node.py tests docs
 JOBS ?= 2
 
 .PHONY: help install demo test test-fast test-peers check format lint types imports clean

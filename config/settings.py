@@ -200,8 +200,6 @@ class IdentitySettings(Section):
     """Manufacturer's model name."""
     serial: Annotated[str, Field(min_length=1, max_length=64)] = "0"
     """Device serial number; unique for each installation."""
-    institution: Annotated[str, Field(max_length=64)] = ""
-    """Institution name; may be empty."""
     approved_for_diagnosis: bool = False
     """Whether results may omit the words "not for diagnosis"."""
     approval_reference: str = ""

@@ -8,7 +8,7 @@ Each stage is a function from a frozen value to a frozen value; none knows of qu
 cannot be analysed leaves by an `InputError`, and `result_of` makes a report of that too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 
 from config.errors import InputError, Reason
 from ml.checkpoint import Thresholds
-from ml.findings import measure
+from ml.findings import Finding, measure
 from ml.inference import Prediction, Segmenter
 from ml.postprocess import clean
 from ml.quality import check_head
@@ -28,7 +28,13 @@ from node.results.identity import ResultContext
 from node.results.outcomes import MOST_DETAIL_CHARACTERS, StudyResult
 from node.results.report import build_report
 from node.results.segmentation import build_segmentation
-from node.selection import SelectedSeries, select_series
+from node.selection import Caution, SelectedSeries, select_series
+
+SHORTFALLS: Mapping[Caution, str] = {
+    Caution.UNREADABLE_FILES: "Files of the study could not be read.",
+    Caution.NUMBERING_GAP: "Instance numbers have a gap: an image may be missing.",
+}
+"""Cautions under which nothing may be concluded from the absence of findings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +102,13 @@ def read(files: Sequence[Path]) -> Series:
     return series
 
 
+def shortfall_of(chosen: SelectedSeries) -> str:
+    """Say what may be missing of a chosen series; empty if nothing is."""
+    return " ".join(words for caution, words in SHORTFALLS.items() if caution in chosen.warnings)
+
+
 def analyse(
-    series: Series,
-    segmenter: Segmenter,
-    thresholds: Thresholds,
-    *,
-    cancelled: Callable[[], bool] = lambda: False,
+    series: Series, segmenter: Segmenter, thresholds: Thresholds, *, shortfall: str = ""
 ) -> Analysis:
     """Segment a series and conclude, in one go.
 
@@ -110,14 +117,25 @@ def analyse(
     ResourceError
         If memory ran out.
     """
-    return conclude(series, segmenter.segment(series.volume, cancelled=cancelled), thresholds)
+    prediction = segmenter.segment(series.volume)
+    return conclude(series, prediction, thresholds, shortfall=shortfall)
 
 
-def conclude(series: Series, prediction: Prediction, thresholds: Thresholds) -> Analysis:
+def conclude(
+    series: Series, prediction: Prediction, thresholds: Thresholds, *, shortfall: str = ""
+) -> Analysis:
     """Drop what is too small, measure the rest, and say what may be said.
 
-    A negative needs a score below the lower threshold; between the thresholds, and for lossy
-    images, nothing is concluded from the absence of findings.
+    Parameters
+    ----------
+    series
+        What was analysed.
+    prediction
+        What the network says of it.
+    thresholds
+        From the model's card.
+    shortfall
+        What may be missing, from `shortfall_of`.
     """
     mask = clean(
         prediction.mask,
@@ -129,26 +147,37 @@ def conclude(series: Series, prediction: Prediction, thresholds: Thresholds) -> 
         certainty_percent=prediction.certainty_percent,
         alignment=prediction.alignment,
     )
-    score = prediction.case_score
-    images, percent = len(series.frames), 100 * score
-    if score >= thresholds.upper_score and findings:
-        if series.lossy:
-            result = StudyResult.partial(
-                Reason.QUALITY,
-                findings,
-                num_images=images,
-                case_score_percent=percent,
-                detail="The images were compressed with loss.",
-            )
-        else:
-            result = StudyResult.positive(findings, num_images=images, case_score_percent=percent)
-        return Analysis(series, mask, result)
-    if score >= thresholds.lower_score or series.lossy:
-        reason = Reason.QUALITY if series.lossy else Reason.BORDERLINE
-        result = StudyResult.partial(reason, num_images=images, case_score_percent=percent)
-    else:
-        result = StudyResult.negative(num_images=images, case_score_percent=percent)
+    if prediction.case_score < thresholds.upper_score:
+        findings = ()
+    borderline = not findings and prediction.case_score >= thresholds.lower_score
+    result = _result(series, findings, 100 * prediction.case_score, borderline, shortfall)
     return Analysis(series, mask, result)
+
+
+def _result(
+    series: Series,
+    findings: Sequence[Finding],
+    score_percent: float,
+    borderline: bool,
+    shortfall: str,
+) -> StudyResult:
+    """Choose the outcome: complete only if nothing is missing, lossy or borderline."""
+    images = len(series.frames)
+    if borderline:
+        return StudyResult.partial(
+            Reason.BORDERLINE, num_images=images, case_score_percent=score_percent
+        )
+    if shortfall or series.lossy:
+        return StudyResult.partial(
+            Reason.INCOMPLETE if shortfall else Reason.QUALITY,
+            findings,
+            num_images=images,
+            case_score_percent=score_percent,
+            detail=shortfall or "The images were compressed with loss.",
+        )
+    if findings:
+        return StudyResult.positive(findings, num_images=images, case_score_percent=score_percent)
+    return StudyResult.negative(num_images=images, case_score_percent=score_percent)
 
 
 def result_of(error: InputError) -> StudyResult:

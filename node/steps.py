@@ -57,12 +57,13 @@ class Analyst:
         if started is None:
             return {"ended": True}
         _refuse_quarantined(held)
-        chosen = pipeline.select(place.paths(study)).files
-        series = pipeline.read(chosen)
+        chosen = pipeline.select(place.paths(study))
+        series = pipeline.read(chosen.files)
         prediction = self._segmenter.segment(series.volume)
         stored = place.files.write_result(scratch.dump(prediction), job_id=job.id, suffix=".npz")
         return {
-            "files": [path.relative_to(place.files.root).as_posix() for path in chosen],
+            "files": [path.relative_to(place.files.root).as_posix() for path in chosen.files],
+            "shortfall": pipeline.shortfall_of(chosen),
             "prediction": stored.path,
         }
 
@@ -86,7 +87,12 @@ class Analyst:
         series = read_series([place.files.path(path) for path in _texts(segmented["files"])])
         content = place.files.path(str(segmented["prediction"])).read_bytes()
         prediction = scratch.load(content, series.volume.grid)
-        analysis = pipeline.conclude(series, prediction, self._card.thresholds)
+        analysis = pipeline.conclude(
+            series,
+            prediction,
+            self._card.thresholds,
+            shortfall=str(segmented["shortfall"]),
+        )
         facts = pipeline.describe(analysis)
         last = last_report(place, job)
         if last is not None and last.input_digest == series.pixel_digest and job.run == 1:

@@ -72,7 +72,7 @@ class Workplace:
             study_instance_uid=job.study_instance_uid,
             series_instance_uid=series_instance_uid,
             input_digest=input_digest,
-            created=job.created_at,
+            created=job.created_at.astimezone(),
             generation=job.generation + job.run - 1,
         )
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 from pydicom.dataset import Dataset
 
 from config.errors import InputError, UsageError
 from config.settings import Settings
 from ml.inference import Segmenter
 from ml.readers.dicom import read_header
+from ml.volume import Mask
 from node import pipeline, roles
 from node.cli.output import duration, write_facts, write_table
 from node.pipeline import ResultObject
@@ -110,11 +112,21 @@ def _analysed(
     files: Sequence[Path], segmenter: Segmenter, sign: Sign, tell: Callable[[str], None]
 ) -> Segmented:
     tell("reading the images")
-    series = pipeline.read(pipeline.select(files).files)
+    chosen = pipeline.select(files)
+    series = pipeline.read(chosen.files)
     tell(f"segmenting {len(series.frames)} slices")
-    analysis = pipeline.analyse(series, segmenter, segmenter.card.thresholds)
+    analysis = pipeline.analyse(
+        series,
+        segmenter,
+        segmenter.card.thresholds,
+        shortfall=pipeline.shortfall_of(chosen),
+    )
     context = sign(str(series.headers[0].SeriesInstanceUID), series.pixel_digest)
-    picture = draw_result(context, analysis.result, volume=series.volume, mask=analysis.mask)
+    mask = analysis.mask
+    if not analysis.result.findings:
+        # what the score does not bear out is not reported, and must not be drawn either
+        mask = Mask(np.zeros_like(mask.labels), mask.grid)
+    picture = draw_result(context, analysis.result, volume=series.volume, mask=mask)
     return Segmented(
         result=analysis.result,
         objects=pipeline.write(context, analysis),

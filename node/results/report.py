@@ -65,31 +65,22 @@ def build_report(
     segment_numbers: Mapping[Subtype, int] | None = None,
     previous: Dataset | None = None,
 ) -> Dataset:
-    """Write the report of any outcome.
+    """Write the report of any outcome: preliminary, unverified, complete unless it is PARTIAL.
 
     Parameters
     ----------
-    context
-        Fixes identity, UIDs and dates.
-    result
-        What is stated.
+    context, result
+        What fixes identity, UIDs and dates; what is stated.
     headers
         The evidence: headers of all analysed images in the order of the volume; for FAILED those of
         the chosen series; for NOT_ATTEMPTED one of each series that was looked at.
     frames
         Where each slice of the volume comes from; without it slice k is `headers[k]`.
-    segmentation
-        The Segmentation. Without it, for a destination that takes none, the volumes stand in groups
-        that refer to no segment; such a report has UIDs of its own.
-    segment_numbers
-        Segment number of each subtype with a finding; comes with the segmentation.
+    segmentation, segment_numbers
+        The Segmentation, and the segment of each subtype with a finding. Without them, the volumes
+        stand in groups that refer to no segment; such a report has UIDs of its own.
     previous
         The report that this one replaces.
-
-    Returns
-    -------
-    Dataset
-        Preliminary and unverified; complete unless the outcome is PARTIAL.
 
     Raises
     ------
@@ -102,24 +93,38 @@ def build_report(
     """
     _check_references(context, result, segmentation, segment_numbers, previous)
     source = prepare_source(context, headers)
-    if frames is None:
-        frames = [FrameReference(index, 1) for index in range(len(headers))]
     root = _root(context)
     if result.findings:
-        root.ContentSequence.extend(_image_library(result, source, frames))
+        places = frames or [FrameReference(index, 1) for index in range(len(headers))]
+        root.ContentSequence.extend(_image_library(result, source, places))
         root.ContentSequence.append(
             _measurements(
                 context,
                 result,
                 source,
-                frames=frames,
+                frames=places,
                 segmentation=segmentation,
                 segment_numbers=segment_numbers,
             )
         )
     root.ContentSequence.append(_evaluations(context, result))
+    report = _document(context, result, source, root, segmentation=segmentation, previous=previous)
+    finish(report, context, source)
+    return report
+
+
+def _document(
+    context: ResultContext,
+    result: StudyResult,
+    source: Source,
+    root: ContainerContentItem,
+    *,
+    segmentation: Dataset | None,
+    previous: Dataset | None,
+) -> Dataset:
+    """Put the content tree into its document (PS3.3 A.35.13)."""
     form = "SR-Comprehensive3D-" + ("SEG" if segmentation is not None else "no-SEG")
-    report = hd.sr.Comprehensive3DSR(
+    return hd.sr.Comprehensive3DSR(
         evidence=[*source.headers, *([] if segmentation is None else [segmentation])],
         content=root,
         series_instance_uid=context.uid(f"{form}-series"),
@@ -135,8 +140,6 @@ def build_report(
         coding_schemes=[_private_scheme(context)],
         **context.constructor_arguments,
     )
-    finish(report, context, source)
-    return report
 
 
 def _check_references(

@@ -21,6 +21,7 @@ TABLES = (
 
 def upgrade() -> None:
     _create_studies()
+    _create_images()
     _create_completions()
     _create_jobs()
     _create_results()
@@ -36,7 +37,7 @@ def moment() -> sa.DateTime:
 
 
 def _create_studies() -> None:
-    """Create studies, their series and images."""
+    """Create studies."""
     op.create_table(
         "study",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -68,6 +69,10 @@ def _create_studies() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_study_state_last_received_at", "study", ["state", "last_received_at"])
+
+
+def _create_images() -> None:
+    """Create series and their images."""
     op.create_table(
         "series",
         sa.Column("id", sa.Integer(), nullable=False),

@@ -15,21 +15,11 @@ from pydicom.dataset import Dataset
 from config.errors import Reason
 from ml.readers.attributes import text_of, whole_of
 from ml.readers.pixels import is_lossy
-from node.candidates import Candidate, candidates_of
-from node.rejections import Caution, Criteria, Fault, Rejection
-from node.series_gates import descriptions_of, first_fault
-from node.series_geometry import Spacing, stack_cautions
-from node.series_text import is_hard_kernel, names_a_head
-
-__all__ = [
-    "Caution",
-    "Criteria",
-    "RejectedSeries",
-    "Rejection",
-    "SelectedSeries",
-    "Selection",
-    "select_series",
-]
+from node.selection.candidates import Candidate, candidates_of
+from node.selection.gates import descriptions_of, first_fault
+from node.selection.geometry import Spacing, stack_cautions
+from node.selection.rejections import Caution, Criteria, Fault, Rejection
+from node.selection.text import is_hard_kernel, names_a_head
 
 PENALTIES = {
     Caution.HARD_KERNEL: 40,

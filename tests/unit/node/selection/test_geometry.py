@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ml.readers.frames import FrameHeader, FrameReference
 from ml.volume import Grid
-from node.rejections import Caution, Criteria, Rejection
-from node.series_geometry import stack_cautions, stack_fault
+from node.selection.geometry import stack_cautions, stack_fault
+from node.selection.rejections import Caution, Criteria, Rejection
 from tests.support.ct_series import CORONAL, even_heights, stack
 
 CRITERIA = Criteria()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.series_text import (
+from node.selection.text import (
     is_agent,
     is_hard_kernel,
     names_a_head,

@@ -20,7 +20,7 @@ from ml.readers.frames import (
     geometry_fault,
     heights_mm,
 )
-from node.rejections import Caution, Criteria, Fault, Rejection
+from node.selection.rejections import Caution, Criteria, Fault, Rejection
 
 LARGEST_STEP = 1.4
 """Times the usual distance; a lost slice doubles it, or nearly where the thickness changes."""

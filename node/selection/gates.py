@@ -1,4 +1,4 @@
-"""Gates on what a series is, says and stores; those on positions are in `series_geometry`."""
+"""Gates on what a series is, says and stores; those on positions are in `geometry`."""
 
 from collections.abc import Callable
 
@@ -9,10 +9,10 @@ from ml.readers.attributes import items_of, text_of
 from ml.readers.dicom import CT_SOP_CLASSES, hounsfield_fault
 from ml.readers.frames import frame_headers
 from ml.readers.pixels import pixel_format
-from node.candidates import Candidate
-from node.rejections import Criteria, Fault, Rejection
-from node.series_geometry import stack_fault
-from node.series_text import is_agent, names_a_head, names_contrast, other_examination
+from node.selection.candidates import Candidate
+from node.selection.geometry import stack_fault
+from node.selection.rejections import Criteria, Fault, Rejection
+from node.selection.text import is_agent, names_a_head, names_contrast, other_examination
 
 OWN_MANUFACTURER = "MIDLINE"
 _PROCESSED = frozenset(

@@ -1,0 +1,14 @@
+"""Which series of a study is analysed, and why the others are not."""
+
+from node.selection.choice import RejectedSeries, SelectedSeries, Selection, select_series
+from node.selection.rejections import Caution, Criteria, Rejection
+
+__all__ = [
+    "Caution",
+    "Criteria",
+    "RejectedSeries",
+    "Rejection",
+    "SelectedSeries",
+    "Selection",
+    "select_series",
+]
