@@ -140,7 +140,7 @@ def synth(
         ),
     ] = None,
     slices: Annotated[int, typer.Option(min=2, max=400, help="Slices of each.")] = 32,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other heads.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other heads.")] = 2_000_001,
 ) -> None:
     """Make synthetic head CT studies with their true masks."""
     from ml.phantom import Scan  # noqa: PLC0415 - torch takes seconds to load

@@ -14,7 +14,7 @@ from ml.volume import Subtype
 from node.demo import page, received, site
 from node.demo.pacs import REPORT, SEGMENTATION, Arrival, Pacs, running_pacs
 from node.demo.received import Answer
-from node.demo.studies import SyntheticHead, SyntheticStudy, write_study
+from node.demo.studies import FIRST_UNSEEN_SEED, SyntheticHead, SyntheticStudy, write_study
 from node.peers import associated, contexts_for, read_store_file, send_file
 from node.status import StoreStatus
 
@@ -23,11 +23,15 @@ RESULT_SECONDS = 180.0
 LOOK_SECONDS = 1.0
 HEADS = (
     SyntheticHead(
-        "Bleeding in the brain and its ventricles", 3, (Subtype.IPH, Subtype.IVH), localizer=True
+        "Bleeding in the brain and its ventricles",
+        FIRST_UNSEEN_SEED + 6,
+        (Subtype.IPH, Subtype.IVH),
+        localizer=True,
     ),
-    SyntheticHead("Subdural bleeding", 4, (Subtype.SDH,)),
-    SyntheticHead("Head without haemorrhage", 5, ()),
+    SyntheticHead("Subdural bleeding", FIRST_UNSEEN_SEED + 4, (Subtype.SDH,)),
+    SyntheticHead("Head without haemorrhage", FIRST_UNSEEN_SEED + 7, ()),
 )
+"""Chosen to show both outcomes, not to measure anything."""
 
 Tell = Callable[[str], None]
 

@@ -63,6 +63,7 @@ $faults
 $rows
 </tbody></table></div>
 <p class="pale">NEGATIVE means that the model did not detect haemorrhage; it does not exclude it.
+These heads were chosen to show both outcomes; they say nothing about how often the model is right.
 The time includes the second of silence after which a study counts as complete, and the wait behind
 the studies sent before it.</p>
 <h2>Pictures</h2>

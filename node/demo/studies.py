@@ -14,6 +14,8 @@ from ml.phantom import Scan, make_phantom, write_localizer, write_series
 from ml.volume import Mask, Subtype
 
 IMAGES, TRUE_MASK, TRUTH = "ct", "truth.npz", "truth.json"
+FIRST_UNSEEN_SEED = 2_000_000
+"""No head from here on was used to train or to choose the weights that ship."""
 HEALTHY = "none"
 """Stands for a head without haemorrhage on the command line."""
 

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from pydicom import dcmwrite
 
+from ml.phantom import Scan
+from ml.volume import Subtype
+from node.demo.studies import FIRST_UNSEEN_SEED, SyntheticHead, write_study
 from node.peers import Peer
 from node.results.outcomes import Outcome
 from node.results.read_report import Conclusion, read_report
@@ -153,14 +156,17 @@ def test_both_ways_to_start_are_the_same(starter: list[str]) -> None:
     assert done.stderr == "midline: No such option: --port (see midline serve --help)\n"
 
 
-def test_a_folder_is_analysed_without_a_network(study: Path, tmp_path: Path) -> None:
+def test_a_folder_is_analysed_without_a_network(tmp_path: Path) -> None:
+    head = SyntheticHead("bleeding", FIRST_UNSEEN_SEED, (Subtype.IPH, Subtype.IVH))
+    study = write_study(tmp_path / "study", head, scan=Scan(matrix=256))
     out = tmp_path / "out"
-    done = midline("segment", str(study), "--out", str(out), "--device", "cpu", "--json")
+    done = midline("segment", str(study.folder), "--out", str(out), "--device", "cpu", "--json")
     assert done.returncode == 0, done.stderr
     findings = json.loads(done.stdout)
     assert json.loads((out / "findings.json").read_text()) == findings
-    assert findings["outcome"] in list(Outcome)
-    assert (out / "seg.dcm").exists() == bool(findings.get("volume_ml"))
+    assert findings["outcome"] in (Outcome.POSITIVE, Outcome.NEGATIVE, Outcome.PARTIAL)
+    assert findings["num_images"] == 32
+    assert (out / "seg.dcm").exists() == bool(findings["volume_ml"])
     assert (out / "overlay.png").read_bytes().startswith(b"\x89PNG")
     assert read_report(out / "report.dcm").status is not None
 
