@@ -80,7 +80,7 @@ def running_pacs(
         return status
 
     handlers = [(evt.EVT_C_ECHO, lambda _: 0), (evt.EVT_C_STORE, store)]
-    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=list(handlers))
     assert server is not None
     pacs.peer = Peer(ae_title, "127.0.0.1", server.server_address[1])
     try:

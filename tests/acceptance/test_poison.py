@@ -1,0 +1,78 @@
+"""A study that kills every worker that touches it is given up, and still reported."""
+
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from config.errors import Reason
+from node.engine import Json, Queues, migrate, run_deliverer
+from storage.database import Database
+from tests.support.dying_analyser import LIVENESS
+from tests.support.received import complete_study, received
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+MOST_DEATHS = 8
+
+
+class Closing:
+    """Steps of a deliverer that notes which reports it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, str]] = []
+
+    def send(self, job_id: int, destination: str, attempt: int) -> None:
+        raise AssertionError("nothing is to be sent")
+
+    def encode_failure(self, job_id: int, reason: str) -> Json:
+        self.asked.append((job_id, reason))
+        return {}
+
+    def record(self, job_id: int, encoded: Json) -> None:
+        assert (job_id, encoded) == (self.asked[-1][0], {})
+
+
+def poisoned_job(database: Database, queues: Queues) -> int:
+    now = datetime.now(UTC)
+    with database.begin() as transaction:
+        study_id = transaction.studies.register(received(), now=now).study_id
+        complete = complete_study(transaction, study_id)
+        job_id = transaction.jobs.create(study_id, complete.generation, now=now).id
+        queues.analyse(transaction.session, job_id)
+    return job_id
+
+
+def test_three_recoveries_are_enough(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'midline.sqlite'}"
+    database = Database(url)
+    database.upgrade()
+    migrate(database)
+    queues, steps, stop = Queues(database.engine), Closing(), threading.Event()
+    job_id = poisoned_job(database, queues)
+    deliverer = threading.Thread(
+        target=run_deliverer,
+        args=(database, steps),
+        kwargs={"executor_id": "deliver", "slots": 1, "liveness": LIVENESS, "stop": stop},
+    )
+    deliverer.start()
+    deaths = 0
+    worker = None
+    while not steps.asked and deaths < MOST_DEATHS:
+        worker = subprocess.Popen([sys.executable, "-m", "tests.support.dying_analyser", url])
+        eventually(lambda w=worker: w.poll() is not None or steps.asked, seconds=60)
+        deaths += worker.poll() == 9
+    eventually(lambda: steps.asked, seconds=60)
+    if worker is not None:
+        worker.kill()
+        worker.wait()
+    stop.set()
+    deliverer.join()
+    queues.close()
+    database.close()
+    assert steps.asked == [(job_id, Reason.EQUIPMENT)]
+    assert 3 <= deaths <= 5
