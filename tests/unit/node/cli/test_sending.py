@@ -100,6 +100,11 @@ def test_every_batch_fits_into_an_association(kinds: list[tuple[int, str]]) -> N
     assert sorted(file.path for part in parts for file in part) == sorted(f.path for f in files)
 
 
+def test_more_kinds_than_an_association_holds_go_in_two_batches() -> None:
+    files = [StoreFile(Path(str(k)), f"1.2.3.{k}", RLE) for k in range(65)]
+    assert [len(part) for part in batches(files)] == [64, 1]
+
+
 def test_files_of_one_kind_stay_in_order() -> None:
     files = [StoreFile(Path(name), CT, EXPLICIT) for name in ("c", "a", "b")]
     assert batches(files) == (tuple(files),)

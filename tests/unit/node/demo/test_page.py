@@ -60,6 +60,7 @@ def test_every_link_is_relative_and_leads_to_a_file(folder: Path) -> None:
     assert links.open == []
     assert "pictures/study01.png" in links.found
     for link in links.found:
+        assert not link.startswith("/")
         assert (folder / link).exists(), link
 
 
