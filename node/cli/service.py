@@ -19,6 +19,7 @@ def serve(context: typer.Context) -> None:
     settings = settings_for_service(context)
     stop = stop_at_signals()
     _prepare(settings)
+    _check_weights(settings)
     typer.echo(describe(settings))
     supervisor.supervise(settings, config_of(context), stop)
 
@@ -104,3 +105,11 @@ def _prepare(settings: Settings) -> None:
     from node import roles  # noqa: PLC0415 - torch takes seconds to load
 
     roles.prepare(settings)
+
+
+def _check_weights(settings: Settings) -> None:
+    """Miss the weights once and now, not in each worker again and again."""
+    from ml.checkpoint import card_path, read_card  # noqa: PLC0415 - torch takes seconds to load
+    from node import roles  # noqa: PLC0415
+
+    read_card(card_path(roles.weights_path(settings)))

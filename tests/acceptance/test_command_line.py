@@ -142,6 +142,16 @@ def test_a_port_that_is_taken_is_told_in_one_line(service: Service, tmp_path: Pa
     assert "Traceback" not in done.stderr
 
 
+def test_weights_that_are_missing_are_told_at_once(tmp_path: Path) -> None:
+    nobody = Peer("PACS", "127.0.0.1", free_port())
+    missing = {"weights": str(tmp_path / "none.safetensors")}
+    config, _ = write_settings(tmp_path, nobody, analysis=missing)
+    done = midline("serve", config=config)
+    assert done.returncode == 1
+    assert done.stderr.startswith("midline: none.json cannot be read in ")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("starter", [["-m", "node.cli"], ["run_node.py"]])
 def test_both_ways_to_start_are_the_same(starter: list[str]) -> None:
     done = subprocess.run(
