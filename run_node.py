@@ -1,4 +1,4 @@
-"""Start Midline without installing it: ``python run_node.py serve`` is ``midline serve``."""
+"""Start Midline from its folder: ``python run_node.py serve`` is ``midline serve``."""
 
 from node.cli import main
 

@@ -7,20 +7,22 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from pynetdicom import build_context
 
 from config.errors import PeerRefusedError
 from config.settings import CompletionSettings, NodeSettings
+from ml.readers.pixels import supported_transfer_syntaxes
 from ml.volume import Volume
 from node.completion import sweep
 from node.custody import Stores
 from node.engine import Queues, migrate
-from node.listener import start_server
-from node.peers import Peer, Timeouts, echo
+from node.listener import ACCEPTED_CLASSES, start_server
+from node.peers import Peer, Timeouts, associated, echo
 from node.reception import Request
 from storage.database import Database
 from storage.files import FileStore
 from storage.records import CompleteStudy, ConflictKind, StudyRecord, StudyState
-from tests.support.ct_series import head_series, series_of, stack, uid
+from tests.support.ct_series import head_series, legacy_converted, series_of, stack, uid
 from tests.support.heads import Head
 from tests.support.pacs import free_port
 from tests.support.sender import calling, encoded, request_for, store, store_raw
@@ -243,6 +245,25 @@ def test_other_classes_are_not_even_negotiated(site: Site) -> None:
     with calling(site.peer, [SECONDARY_CAPTURE, CT_IMAGE]) as association:
         accepted = [context.abstract_syntax for context in association.accepted_contexts]
     assert accepted == [CT_IMAGE]
+
+
+def test_ct_classes_are_accepted_in_every_syntax_that_can_be_decoded(site: Site) -> None:
+    syntaxes = supported_transfer_syntaxes()
+    assert len(syntaxes) >= 14
+    contexts = [build_context(each, s) for each in ACCEPTED_CLASSES for s in syntaxes]
+    with associated(site.peer, contexts, calling_ae_title="CT1", timeouts=TIMEOUTS) as association:
+        accepted = {
+            (c.abstract_syntax, c.transfer_syntax[0]) for c in association.accepted_contexts
+        }
+    assert accepted == {(each, s) for each in ACCEPTED_CLASSES for s in syntaxes}
+
+
+def test_a_converted_multi_frame_image_is_kept_as_one_instance(site: Site) -> None:
+    image = legacy_converted(head_series(GRID))
+    assert store(site.peer, [image]) == [0]
+    study = site.study(image.StudyInstanceUID)
+    assert study is not None
+    assert study.num_instances == 1
 
 
 def test_a_sender_that_is_not_on_the_list_is_rejected(site: Site) -> None:
