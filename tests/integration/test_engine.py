@@ -135,6 +135,7 @@ def test_another_run_of_a_job_is_other_work(database: Database, queues: Queues) 
         queues.analyse(transaction.session, 7, run=2)
     with analysing(database, steps):
         eventually(lambda: len(steps.calls) == 6)
+    assert [call[:2] for call in steps.calls].count(("segment", 7)) == 2
 
 
 def test_a_rolled_back_transaction_enqueues_nothing(database: Database, queues: Queues) -> None:
