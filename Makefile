@@ -2,7 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
-PACKAGES := config storage ml node run_node.py tests docs
+PACKAGES := config storage ml node run_node.py tests docs benchmarks
 JOBS ?= 2
 
 .PHONY: help install demo test test-fast test-peers check format lint types imports clean
@@ -12,7 +12,7 @@ help:  ## What can be made
 
 $(VENV)/installed: setup.cfg constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,train]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,train,export]'
 	touch $@
 
 install: $(VENV)/installed  ## Make .venv and install the project and its tools in it

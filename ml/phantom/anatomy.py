@@ -1,10 +1,29 @@
 """The parameters of one synthetic head, and what of it does not depend on a bleed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import numpy as np
 
+from ml.phantom.bending import BentTemplate, bend
+from ml.phantom.shapes import Point
+from ml.phantom.template import Template
 from ml.phantom.texture import Texture, sample_texture
+
+
+class Difficulty(StrEnum):
+    """How far brightness alone tells blood from what is none."""
+
+    EASY = "easy"
+    """Fresh, bright blood, and nothing else in the brain that is bright."""
+    STANDARD = "standard"
+    """As in practice: mostly fresh blood, some faint, all mimics now and then."""
+    HARD = "hard"
+    """Faint or isodense blood, and bright mimics in most heads."""
+
+
+_CHANCE_FACTOR = {Difficulty.EASY: 0.0, Difficulty.STANDARD: 1.0, Difficulty.HARD: 2.0}
+"""How much likelier a bright or dark mimic is than in practice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +144,9 @@ class Mimics:
     oedema
         Centre and radius of an oedema without blood, mm.
     burr_hole
-        Unit vector from the head's origin to a hole in the vault.
+        Unit vector from the head's origin to a hole in the vault, or None.
+    hole_radius_mm
+        Its radius: 7 mm for a burr hole, more after a craniectomy.
     leukoaraiosis_hu
         Darkening of the white matter around the ventricles.
     """
@@ -142,31 +163,66 @@ class Mimics:
     infarct_share: float
     oedema: tuple[float, float, float, float] | None
     burr_hole: tuple[float, float, float] | None
+    hole_radius_mm: float
     leukoaraiosis_hu: float
 
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """A synthetic head without a bleed."""
+    """A synthetic head without a bleed.
+
+    Attributes
+    ----------
+    bent
+        The template that gives its anatomy; None if implicit functions do.
+    """
 
     skull: Skull
     brain: Brain
     dura: Dura
     mimics: Mimics
     textures: Textures
+    bent: BentTemplate | None = None
+
+    def reach_mm(self, direction: Point) -> float:
+        """Distance from the origin to the inner table in a direction (unit vector), mm."""
+        if self.bent is not None:
+            return self.bent.reach_mm(direction)
+        skull = self.skull
+        axes = (skull.half_width_mm, skull.half_length_mm, skull.height_mm)
+        share = sum((d / a) ** 2 for d, a in zip(direction, axes, strict=True))
+        return float(1 / np.sqrt(share))
 
 
-def sample_head(rng: np.random.Generator, *, hydrocephalic: bool = False) -> Head:
+def sample_head(
+    rng: np.random.Generator,
+    *,
+    hydrocephalic: bool = False,
+    difficulty: Difficulty = Difficulty.STANDARD,
+    template: Template | None = None,
+) -> Head:
     """Draw a head; its age, which widens the spaces, runs from young to very old.
 
-    With `hydrocephalic` its ventricles are wide, as they are when blood blocks them.
+    With `hydrocephalic` its ventricles are wide, as they are when blood blocks them. With a
+    template its anatomy is a bend of that, else implicit functions draw it.
     """
     age = rng.uniform()
+    bent = None if template is None else bend(rng, template)
+    skull = _sample_skull(rng)
+    if bent is not None:
+        # what is painted by position relative to the skull finds the bent inner table
+        skull = replace(
+            skull,
+            half_width_mm=bent.reach_mm((1.0, 0.0, 0.0)),
+            half_length_mm=bent.reach_mm((0.0, -1.0, 0.0)),
+            height_mm=bent.reach_mm((0.0, 0.0, 1.0)),
+        )
     return Head(
-        skull=_sample_skull(rng),
+        skull=skull,
         brain=_sample_brain(rng, age, hydrocephalic=hydrocephalic),
-        dura=_sample_dura(rng),
-        mimics=_sample_mimics(rng, age),
+        dura=_sample_dura(rng, difficulty),
+        mimics=_sample_mimics(rng, age, difficulty),
+        bent=bent,
         textures=Textures(
             sulci=sample_texture(rng, blob_mm=rng.uniform(3.5, 4.3), symmetry=0.45),
             drift=sample_texture(rng, blob_mm=11.0, symmetry=0.4),
@@ -217,39 +273,44 @@ def _sample_brain(rng: np.random.Generator, age: float, *, hydrocephalic: bool) 
     )
 
 
-def _sample_dura(rng: np.random.Generator) -> Dura:
+def _sample_dura(rng: np.random.Generator, difficulty: Difficulty) -> Dura:
+    # one head in five has a thick falx and tentorium, easily taken for a subdural sheet
+    thick = 1.7 if rng.uniform() < _CHANCE_FACTOR[difficulty] * 0.2 else 1.0
     return Dura(
-        falx_mm=rng.uniform(0.3, 0.9),
+        falx_mm=rng.uniform(0.3, 0.9) * thick,
         falx_hu=rng.uniform(46, 66),
-        tentorium_mm=rng.uniform(0.6, 1.8),
+        tentorium_mm=rng.uniform(0.6, 1.8) * thick,
         tentorium_hu=rng.uniform(44, 62),
         sinus_hu=rng.uniform(45, 66),
         sinus_size=rng.uniform(0.8, 1.3),
     )
 
 
-def _sample_mimics(rng: np.random.Generator, age: float) -> Mimics:
+def _sample_mimics(rng: np.random.Generator, age: float, difficulty: Difficulty) -> Mimics:
+    factor = _CHANCE_FACTOR[difficulty]
+
     def perhaps(chance: float, low: float, high: float) -> float | None:
         value = rng.uniform(low, high)
-        return value if rng.uniform() < chance else None
+        return value if rng.uniform() < chance * factor else None
 
     left, right = rng.uniform(50, 300, 2)
-    has_choroid, has_scalp, has_infarct, has_oedema, has_hole = rng.uniform(size=5) < (
-        *(0.7, 0.25, 0.15, 0.12, 0.06),
+    has_choroid, has_scalp, has_infarct, has_oedema, has_hole = rng.uniform(size=5) < np.multiply(
+        factor, (0.7, 0.3, 0.2, 0.12, 0.08)
     )
     return Mimics(
         choroid_hu=(float(left), float(right)) if has_choroid else None,
         choroid_mm=rng.uniform(1.2, 3.4),
         pineal_hu=perhaps(0.6, 60, 300),
         falx_hu=perhaps(0.15, 90, 300),
-        ganglia_hu=perhaps(0.12, 50, 130),
-        dentate_hu=perhaps(0.06, 50, 100),
+        ganglia_hu=perhaps(0.15, 50, 130),
+        dentate_hu=perhaps(0.08, 50, 100),
         artery_hu=rng.uniform(38, 60),
-        scalp_haematoma=(rng.uniform(-np.pi, np.pi), rng.uniform(4, 12)) if has_scalp else None,
-        infarct=(*_sample_place(rng), rng.uniform(5, 22)) if has_infarct else None,
+        scalp_haematoma=(rng.uniform(-np.pi, np.pi), rng.uniform(4, 18)) if has_scalp else None,
+        infarct=(*_sample_place(rng), rng.uniform(5, 26)) if has_infarct else None,
         infarct_share=rng.uniform(0.15, 0.9),
         oedema=(*_sample_place(rng), rng.uniform(10, 26)) if has_oedema else None,
         burr_hole=_sample_hole(rng) if has_hole else None,
+        hole_radius_mm=7.0 if rng.uniform() < 0.6 else rng.uniform(15, 38),
         leukoaraiosis_hu=age * rng.uniform(0, 9),
     )
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ml.phantom.anatomy import Head
-from ml.phantom.brain import FAR_MM, Spaces, beside_falx, tentorium_height
 from ml.phantom.lesions import (
     SUBTYPE_OF,
     Bleed,
@@ -16,8 +16,9 @@ from ml.phantom.lesions import (
     Subdural,
 )
 from ml.phantom.plane import Plane
-from ml.phantom.shapes import Field, Place, blend, ellipsoid, inside, ramp
+from ml.phantom.shapes import Field, Place, Point, blend, ellipsoid, inside, ramp
 from ml.phantom.skull import Cavity
+from ml.phantom.spaces import FAR_MM, Spaces, beside_falx
 from ml.volume import Subtype
 
 Shares = dict[Subtype, Field]
@@ -81,12 +82,9 @@ def _crescent(plane: Plane, cavity: Cavity, bleed: Subdural) -> Field:
 
 def _lens(plane: Plane, head: Head, bleed: Epidural) -> Field:
     """Ball whose centre lies outside the head; it stops at the sutures."""
-    skull = head.skull
     direction = np.array(bleed.direction)
-    axes = np.array([skull.half_width_mm, skull.half_length_mm, skull.height_mm])
-    surface = direction / np.sqrt(((direction / axes) ** 2).sum())
-    normal = direction / axes**2
-    normal /= np.linalg.norm(normal)
+    surface = direction * head.reach_mm(bleed.direction)
+    normal = _outwards(head, bleed.direction)
     cx, cy, cz = (float(v) for v in surface + normal * (bleed.curvature_mm - bleed.height_mm))
     radius = bleed.curvature_mm
     ball = ellipsoid(plane.place, (cx, cy, cz), (radius, radius, radius)) + 0.5 * plane.drift
@@ -96,6 +94,22 @@ def _lens(plane: Plane, head: Head, bleed: Epidural) -> Field:
         ball = np.maximum(ball, np.maximum(coronal, -62 - y))
     lens: Field = np.maximum(ball, 2 - bleed.side * x)
     return lens
+
+
+def _outwards(head: Head, direction: Point) -> NDArray[np.float64]:
+    """Return the unit normal of the inner table where a ray from the origin meets it."""
+    start = np.array(direction)
+    across = np.cross(start, (0.0, 0.0, 1.0) if abs(start[2]) < 0.9 else (1.0, 0.0, 0.0))
+    across /= np.linalg.norm(across)
+    ends = []
+    for side in (across, np.cross(start, across)):
+        turned = [start + sign * 0.12 * side for sign in (-1, 1)]
+        unit = [t / np.linalg.norm(t) for t in turned]
+        points = [u * head.reach_mm((float(u[0]), float(u[1]), float(u[2]))) for u in unit]
+        ends.append(points[1] - points[0])
+    normal = np.cross(ends[0], ends[1])
+    normal *= np.sign(normal @ start) / np.linalg.norm(normal)
+    return np.asarray(normal)
 
 
 def paint_bleeds(
@@ -167,7 +181,7 @@ def _paint_haematoma(
     if bleed.supratentorial:
         same_side = -np.sign(bleed.centre[0]) * spaces.place[0][window] + 0.8
         distance = np.maximum(distance, same_side)
-        below_tent = 1.5 - tentorium_height(spaces.place)[window]
+        below_tent = 1.5 - spaces.tentorium[window]
         behind = spaces.place[1][window] < -10
         distance = np.maximum(distance, np.where(behind, below_tent, -FAR_MM))
     distance = np.maximum(distance, wall + 1.2)
@@ -213,14 +227,14 @@ def _cistern_blood(plane: Plane, cavity: Cavity, spaces: Spaces, bleed: Subarach
     if not filled.any():
         return np.zeros(plane.shape, np.float32)
     edge = plane.edge_mm
-    shallow = np.clip(1 - spaces.depth / 17, 0, 1)
+    shallow = np.clip(1 - spaces.depth / 15, 0, 1)
     width = np.maximum(spaces.sulcus_width, bleed.filled_mm * shallow)
-    sulci = inside(spaces.sulci - width, edge) * (spaces.depth < 17)
+    sulci = inside(spaces.sulci - width, edge) * (spaces.depth < 15)
     sulci = sulci * (1 - 0.8 * spaces.cerebellum)
     fissure = inside(np.abs(x) - spaces.fissure_width, edge) * (spaces.fissure_width > 0.1)
-    space = np.maximum(np.maximum(sulci, fissure), inside(spaces.sylvian - 0.6, edge))
+    space = np.maximum(np.maximum(sulci, fissure), inside(spaces.sylvian - 0.8, edge))
     surface = inside(spaces.depth, edge) * inside(spaces.wall + 0.2, edge)
-    space = np.maximum(np.maximum(space, 0.9 * surface), inside(spaces.cisterns, edge * 1.5))
+    space = np.maximum(np.maximum(space, 0.9 * surface), inside(spaces.cisterns - 0.6, edge * 1.5))
     ventricle = np.minimum(spaces.ventricles, spaces.fourth_ventricle)
     in_cavity = inside(cavity.distance + 0.3, edge) * (1 - inside(ventricle, edge))
     share: Field = space * filled * in_cavity
@@ -239,7 +253,7 @@ def _dural_sheet(plane: Plane, cavity: Cavity, spaces: Spaces, bleed: Subdural) 
         there = beside_falx(spaces.place) * (1 - spaces.cerebellum)
         there *= inside(np.abs(z - bleed.middle_mm[1]) - 40, 6)
     else:
-        height = tentorium_height(spaces.place)
+        height = spaces.tentorium
         sheet = np.abs(height - half * 0.8) - half + 0.3 * plane.drift
         sheet = np.maximum(np.maximum(sheet, y + 18), np.maximum(12 - across, across - 55))
         there = np.ones_like(x)

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ml.phantom.anatomy import Head
-from ml.phantom.brain import Spaces, tentorium_height
 from ml.phantom.plane import Plane, cut
 from ml.phantom.shapes import Field, Point, blend, capsule, ellipsoid, inside, ramp, slit
 from ml.phantom.skull import Cavity
+from ml.phantom.spaces import Spaces
 
 
 def paint_dura(hu: Field, plane: Plane, head: Head, cavity: Cavity, spaces: Spaces) -> None:
@@ -49,7 +49,7 @@ def _paint_tentorium(hu: Field, plane: Plane, head: Head, cavity: Cavity, spaces
     # The notch lets the midbrain through.
     notch = 17 - np.sqrt((side * 1.05) ** 2 + (np.maximum(y + 12, 0) + np.minimum(y + 40, 0)) ** 2)
     notch = np.maximum(notch, y + 8 - 0.3 * side)
-    height = tentorium_height(spaces.place) + 0.8 * plane.drift
+    height = spaces.tentorium + 0.8 * plane.drift
     sheet = np.maximum(np.abs(height) - head.dura.tentorium_mm, notch)
     share = inside(np.asarray(sheet), plane.edge_mm * 1.5) * (cavity.distance < 0.5)
     blend(hu, 0.75 * share, head.dura.tentorium_hu)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from ml.phantom.anatomy import Head
+from ml.phantom.anatomy import Difficulty, Head
 from ml.phantom.shapes import Point
 from ml.volume import Subtype
 
@@ -18,6 +18,22 @@ _SUBTYPE_CHANCE = {
     Subtype.SAH: 0.19,
 }
 """How often a subtype is drawn first; about its share among bleeds, the rare ones raised."""
+_FRESH_HU = {
+    Subtype.IPH: (56.0, 80.0),
+    Subtype.IVH: (50.0, 76.0),
+    Subtype.EDH: (54.0, 80.0),
+    Subtype.SDH: (50.0, 76.0),
+    Subtype.SAH: (47.0, 70.0),
+}
+"""Attenuation of fresh blood."""
+_SECOND_CHANCE = {
+    Subtype.IPH: 0.2,
+    Subtype.IVH: 0.0,
+    Subtype.EDH: 0.08,
+    Subtype.SDH: 0.25,
+    Subtype.SAH: 0.25,
+}
+"""How often there is a second bleed of the same subtype."""
 _NUM_SUBTYPES_CHANCE = (0.62, 0.28, 0.10)
 
 
@@ -163,46 +179,76 @@ def sample_subtypes(rng: np.random.Generator, *, healthy: float = 0.3) -> tuple[
     return tuple(Subtype(int(value)) for value in sorted(drawn))
 
 
-def sample_bleed(
-    rng: np.random.Generator, subtype: Subtype, head: Head, *, growth: float = 1.0
+def sample_bleeds(
+    rng: np.random.Generator,
+    subtype: Subtype,
+    head: Head,
+    *,
+    growth: float = 1.0,
+    difficulty: Difficulty = Difficulty.STANDARD,
+) -> tuple[Bleed, ...]:
+    """Draw the bleeds of a subtype: one, or sometimes two; `growth` enlarges them."""
+    count = 2 if rng.uniform() < _SECOND_CHANCE[subtype] else 1
+    return tuple(_sample_bleed(rng, subtype, head, growth, difficulty) for _ in range(count))
+
+
+def _sample_bleed(
+    rng: np.random.Generator, subtype: Subtype, head: Head, growth: float, difficulty: Difficulty
 ) -> Bleed:
-    """Draw a bleed of a subtype; `growth` enlarges it."""
     side = float(rng.choice((-1.0, 1.0)))
+    hu = _hu(rng, subtype, head, difficulty)
     match subtype:
         case Subtype.IPH:
-            return _sample_intraparenchymal(rng, side, head, growth)
+            return _sample_intraparenchymal(rng, side, head, growth, hu)
         case Subtype.IVH:
-            return _sample_intraventricular(rng, side, growth)
+            return _sample_intraventricular(rng, side, growth, hu)
         case Subtype.EDH:
-            return _sample_epidural(rng, side, growth)
+            return _sample_epidural(rng, side, growth, hu)
         case Subtype.SDH:
-            return _sample_subdural(rng, side, growth)
+            return _sample_subdural(rng, side, growth, hu)
         case Subtype.SAH:
-            return _sample_subarachnoid(rng, side, head, growth)
+            return _sample_subarachnoid(rng, side, head, growth, hu)
 
 
-def _hu(rng: np.random.Generator, low: float, high: float) -> float:
-    """Mostly fresh blood; one in six bleeds is faint (anaemia, or a few days old)."""
-    return float(rng.uniform(low - 9, low) if rng.uniform() < 0.16 else rng.uniform(low, high))
+def _hu(rng: np.random.Generator, subtype: Subtype, head: Head, difficulty: Difficulty) -> float:
+    """Draw the attenuation of blood.
+
+    Fresh clot has 55 to 80 HU. One standard bleed in six is faint (anaemia, or a few days old), one
+    in twelve hardly brighter than grey matter. Hard bleeds all are: what shows them is their shape,
+    what they push, and the other side.
+    """
+    low, high = _FRESH_HU[subtype]
+    chance, faint, isodense, fresh = rng.uniform(size=4)
+    barely = head.brain.grey_hu + 3 + 9 * isodense
+    match difficulty:
+        case Difficulty.EASY:
+            return float(low + 4 + (high - low - 4) * fresh)
+        case Difficulty.HARD:
+            return float(barely)
+    if chance < 0.08:
+        return float(barely + 2)
+    if chance < 0.24:
+        return float(low - 9 * faint)
+    return float(low + (high - low) * fresh)
 
 
 def _on_shell(head: Head, point: Sequence[float], share: float, *, always: bool) -> Point:
-    """Move a point to the given share of the way to the vault (unless it is nearer)."""
-    skull = head.skull
-    axes = (skull.half_width_mm, skull.half_length_mm, skull.height_mm)
-    reach = float(np.sqrt(sum((p / a) ** 2 for p, a in zip(point, axes, strict=True))))
+    """Move a point to the given share of the way to the inner table (unless it is nearer)."""
+    length = float(np.sqrt(sum(p * p for p in point)))
+    direction = (point[0] / length, point[1] / length, point[2] / length)
+    reach = length / head.reach_mm(direction)
     factor = share / reach if always or reach > share else 1.0
     x, y, z = (float(p * factor) for p in point)
     return x, y, z
 
 
 def _sample_intraparenchymal(
-    rng: np.random.Generator, side: float, head: Head, growth: float
+    rng: np.random.Generator, side: float, head: Head, growth: float, hu: float
 ) -> Intraparenchymal:
     u = rng.uniform
     places = ("ganglia", "thalamus", "lobar", "cerebellum", "pons")
     place = rng.choice(places, p=(0.36, 0.17, 0.33, 0.10, 0.04))
-    radius = float(np.clip(rng.lognormal(2.55, 0.42), 7, 30)) * growth
+    radius = float(np.clip(rng.lognormal(2.5, 0.45), 5, 30)) * growth
     centre: Point
     match place:
         case "ganglia":
@@ -215,7 +261,8 @@ def _sample_intraparenchymal(
         case "cerebellum":
             centre, radius = (side * u(8, 28), u(-58, -42), u(-46, -34)), min(radius, 16 * growth)
         case _:
-            centre, radius = (u(-3, 3), u(-9, -5), u(-44, -34)), min(radius, 9 * growth)
+            y = u(-9, -5) if head.bent is None else u(-21, -15)
+            centre, radius = (u(-3, 3), y, u(-44, -34)), min(radius, 9 * growth)
     x, y, z = (float(v) for v in rng.normal(0, 0.55 * radius, 3))
     return Intraparenchymal(
         supratentorial=place in {"ganglia", "thalamus", "lobar"},
@@ -227,12 +274,12 @@ def _sample_intraparenchymal(
         roughness=u(0.1, 0.35),
         oedema_mm=u(9, 22) if u() < 0.3 else u(1, 9),
         oedema_hu=u(5, 12),
-        hu=_hu(rng, 56, 80),
+        hu=hu,
     )
 
 
 def _sample_intraventricular(
-    rng: np.random.Generator, side: float, growth: float
+    rng: np.random.Generator, side: float, growth: float, hu: float
 ) -> Intraventricular:
     kinds: tuple[Literal["level", "cast of one", "cast", "third"], ...] = (
         "level",
@@ -244,11 +291,11 @@ def _sample_intraventricular(
     if growth > 1.5 and kind == "third":
         kind = "cast"
     level_mm = rng.uniform(-50, -32) + 12 * (growth - 1)
-    return Intraventricular(kind=kind, side=side, level_mm=level_mm, hu=_hu(rng, 50, 76))
+    return Intraventricular(kind=kind, side=side, level_mm=level_mm, hu=hu)
 
 
-def _sample_epidural(rng: np.random.Generator, side: float, growth: float) -> Epidural:
-    azimuth, elevation = rng.uniform(-0.25, 0.3) * np.pi, rng.uniform(-0.1, 0.8)
+def _sample_epidural(rng: np.random.Generator, side: float, growth: float, hu: float) -> Epidural:
+    azimuth, elevation = rng.uniform(-0.3, 0.3) * np.pi, rng.uniform(-0.3, 0.8)
     direction = (
         float(side * np.cos(azimuth) * np.cos(elevation)),
         float(np.sin(azimuth) * np.cos(elevation)),
@@ -257,13 +304,13 @@ def _sample_epidural(rng: np.random.Generator, side: float, growth: float) -> Ep
     return Epidural(
         side=side,
         direction=direction,
-        height_mm=rng.uniform(5, 24) * growth,
-        curvature_mm=rng.uniform(28, 48),
-        hu=_hu(rng, 56, 80),
+        height_mm=rng.uniform(4, 24) * growth,
+        curvature_mm=rng.uniform(28, 55),
+        hu=hu,
     )
 
 
-def _sample_subdural(rng: np.random.Generator, side: float, growth: float) -> Subdural:
+def _sample_subdural(rng: np.random.Generator, side: float, growth: float, hu: float) -> Subdural:
     u = rng.uniform
     kinds: tuple[Literal["convexity", "falx", "tentorium"], ...] = (
         "convexity",
@@ -279,12 +326,12 @@ def _sample_subdural(rng: np.random.Generator, side: float, growth: float) -> Su
         middle_mm=(u(-35, 30) if kind != "falx" else u(36, 60) if front else u(-74, -56), u(0, 40)),
         extent_mm=(u(28, 60), u(22, 42)),
         sediment_hu=u(10, 26) if u() < 0.25 else 0.0,
-        hu=_hu(rng, 50, 76),
+        hu=hu,
     )
 
 
 def _sample_subarachnoid(
-    rng: np.random.Generator, side: float, head: Head, growth: float
+    rng: np.random.Generator, side: float, head: Head, growth: float, hu: float
 ) -> Subarachnoid:
     u = rng.uniform
     place = rng.choice(("basal", "sylvian", "convexity", "diffuse"), p=(0.28, 0.25, 0.32, 0.15))
@@ -299,6 +346,4 @@ def _sample_subarachnoid(
             centre, reach = _on_shell(head, point, 0.95, always=True), u(16, 28)
         case _:
             centre, reach = (0.0, 8.0, -15.0), u(45, 60)
-    return Subarachnoid(
-        centre=centre, reach_mm=reach * growth, filled_mm=u(1.0, 2.0), hu=_hu(rng, 47, 70)
-    )
+    return Subarachnoid(centre=centre, reach_mm=reach * growth, filled_mm=u(1.3, 2.4), hu=hu)

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.phantom.anatomy import Head, sample_head
+from ml.phantom.anatomy import Difficulty, Head, sample_head
 from ml.phantom.bleeding import Shares, extra_axial_layers, paint_bleeds, pushed
-from ml.phantom.brain import find_spaces, paint_brain
+from ml.phantom.brain import paint_brain
 from ml.phantom.dura import brighten_at_bone, paint_calcification, paint_dura
-from ml.phantom.lesions import Bleed, sample_bleed
+from ml.phantom.lesions import Bleed, sample_bleeds
 from ml.phantom.plane import Plane, Window, make_plane
 from ml.phantom.pose import Pose, Scan, make_grid, sample_pose, true_midline
 from ml.phantom.scanner import Imaging, sample_imaging, scanned
 from ml.phantom.shapes import Field, blend, inside
 from ml.phantom.skull import Cavity, make_cavity, paint_outside
+from ml.phantom.spaces import find_spaces
+from ml.phantom.template import Template
 from ml.volume import Grid, Mask, Subtype, Volume
 
 _LEAST_ML = 1.0
@@ -24,6 +26,8 @@ _MAX_DRAWS = 6
 """So often a bleed that came out too small is drawn again, larger each time."""
 _THICK_MM = 2.0
 """Slices thicker than this are averaged from the planes of their two faces."""
+_VERTEX_SHARE = 0.55
+"""From this share of the head's height on, slices are averaged from more planes."""
 _LEAST_SHARE = {
     Subtype.IPH: 0.5,
     Subtype.IVH: 0.5,
@@ -81,7 +85,12 @@ class _Painted:
 
 
 def make_phantom(
-    seed: int, subtypes: Sequence[Subtype] = (), *, scan: Scan | None = None
+    seed: int,
+    subtypes: Sequence[Subtype] = (),
+    *,
+    scan: Scan | None = None,
+    difficulty: Difficulty = Difficulty.STANDARD,
+    template: Template | None = None,
 ) -> Phantom:
     """Make a synthetic head CT.
 
@@ -93,6 +102,11 @@ def make_phantom(
         The subtypes of haemorrhage that the head has, each at least 1 ml.
     scan
         The protocol; by default 32 slices of 5 mm with 512 x 512 pixels.
+    difficulty
+        How far brightness alone tells blood from what is none.
+    template
+        Gives the anatomy, from `ml.phantom.template.load_template`; without one, implicit
+        functions draw it.
 
     Raises
     ------
@@ -102,14 +116,20 @@ def make_phantom(
     scan = scan or Scan()
     wanted = tuple(sorted(set(subtypes)))
     rng = np.random.default_rng([seed, 0])
-    head = sample_head(rng, hydrocephalic=Subtype.IVH in wanted)
+    head = sample_head(
+        rng, hydrocephalic=Subtype.IVH in wanted, difficulty=difficulty, template=template
+    )
     pose = sample_pose(rng, scan.pose_spread)
     back_mm = head.skull.half_length_mm + head.skull.thickness_mm + head.skull.scalp_mm
     imaging = sample_imaging(rng, scan, back_of_head_mm=back_mm - float(pose.shift_mm[1]))
     grid = make_grid(scan)
     draws = dict.fromkeys(wanted, 0)
     while True:
-        bleeds = [_draw_bleed(seed, subtype, head, draw) for subtype, draw in draws.items()]
+        bleeds = [
+            bleed
+            for subtype, draw in draws.items()
+            for bleed in _draw_bleeds(seed, subtype, head, draw, difficulty)
+        ]
         slab = _render(head, pose, grid, imaging, bleeds)
         mask = Mask(labels=_labels(slab, grid), grid=grid)
         small = [subtype for subtype in wanted if mask.volume_ml(subtype) < _LEAST_ML]
@@ -132,34 +152,58 @@ def make_phantom(
     )
 
 
-def _draw_bleed(seed: int, subtype: Subtype, head: Head, draw: int) -> Bleed:
+def _draw_bleeds(
+    seed: int, subtype: Subtype, head: Head, draw: int, difficulty: Difficulty
+) -> tuple[Bleed, ...]:
     rng = np.random.default_rng([seed, 2, int(subtype), draw])
-    return sample_bleed(rng, subtype, head, growth=1.25**draw)
+    return sample_bleeds(rng, subtype, head, growth=1.25**draw, difficulty=difficulty)
 
 
 def _render(head: Head, pose: Pose, grid: Grid, imaging: Imaging, bleeds: Sequence[Bleed]) -> _Slab:
     """Average planes into slices; neighbouring slices share the plane between them."""
     num_slices = grid.shape[0]
-    thick = float(grid.slice_steps_mm[0]) > _THICK_MM
-    offsets = (-0.5, 0.5) if thick else (0.0,)
     hu = np.full(grid.shape, -1000, np.float32)
     shares: dict[Subtype, NDArray[np.float32]] = {}
-    weight = np.float32(1 / len(offsets))
     # No edge is sharper than a pixel.
     edge_mm = max(imaging.blur_mm, grid.pixel_spacing_mm[0])
-    for step in range(num_slices + len(offsets) - 1):
-        plane = make_plane(head, pose, grid, step + offsets[0], edge_mm=edge_mm)
+    within = [_planes_within(index, head, pose, grid) for index in range(num_slices)]
+    for position in sorted({position for weights in within for position in weights}):
+        plane = make_plane(head, pose, grid, position, edge_mm=edge_mm)
         if plane is None:
             continue
         painted = _paint(plane, head, bleeds)
-        over_air = (painted.hu + 1000) * weight
-        for index in range(max(step - len(offsets) + 1, 0), min(step + 1, num_slices)):
-            hu[index][plane.window] += over_air
+        over_air = painted.hu + 1000
+        for index in {int(np.floor(position + 0.5)), int(np.ceil(position - 0.5))}:
+            weight = within[index].get(position) if 0 <= index < num_slices else None
+            if weight is None:
+                continue
+            hu[index][plane.window] += over_air * np.float32(weight)
             for subtype, share in painted.shares.items():
                 if subtype not in shares:
                     shares[subtype] = np.zeros(grid.shape, np.float32)
-                shares[subtype][index][painted.inner_window] += share * weight
+                shares[subtype][index][painted.inner_window] += share * np.float32(weight)
     return _Slab(hu=hu, shares=shares)
+
+
+def _planes_within(index: int, head: Head, pose: Pose, grid: Grid) -> dict[float, float]:
+    """Weights of the planes whose average a slice is, by their position counted in slices.
+
+    A thin slice is one plane, a thick one the mean of its two faces; at the vertex, where the vault
+    runs nearly along the slice, three more between them make its partial volume smooth.
+    """
+    if float(grid.slice_steps_mm[index]) <= _THICK_MM:
+        return {float(index): 1.0}
+    middle = np.array([[index, (grid.rows - 1) / 2, (grid.columns - 1) / 2]])
+    height_mm = float(pose.head_of_point(grid.positions_mm(middle))[0, 2])
+    if height_mm < _VERTEX_SHARE * head.skull.height_mm:
+        return {index - 0.5: 0.5, index + 0.5: 0.5}
+    return {
+        index - 0.5: 0.125,
+        index - 0.25: 0.25,
+        index: 0.25,
+        index + 0.25: 0.25,
+        index + 0.5: 0.125,
+    }
 
 
 def _paint(plane: Plane, head: Head, bleeds: Sequence[Bleed]) -> _Painted:
@@ -183,7 +227,8 @@ def _paint_content(
     for layer in layers.values():
         wall = np.maximum(wall, -layer)
     x, y, z = pushed(plane.place, bleeds)
-    spaces = find_spaces(plane, head, (x + 0.7 * plane.drift, y, z), wall)
+    coarse = pushed(plane.coarse_place, bleeds)
+    spaces = find_spaces(plane, head, (x + 0.7 * plane.drift, y, z), coarse, wall)
     content = paint_brain(plane, head, spaces)
     paint_dura(content, plane, head, cavity, spaces)
     paint_calcification(content, plane, head, spaces)

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from ml.volume import Grid
 
 _LPS_TO_LAS = np.array([1.0, -1.0, 1.0])
-_CENTRE_Z_MM = 7.0
-"""Height of the middle of the stack over the head's origin: 160 mm then reach foramen to vertex."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,11 @@ class Scan:
         Size of the stack and of a square slice.
     slice_step_mm
         Distance between neighbouring slices along their normal; also their thickness.
+    upper_step_mm
+        The same for the upper half of the stack, where sites save slices; None if it is the same.
+    centre_mm
+        Height of the middle of the stack over the head's origin: at 7 mm, 160 mm reach from
+        foramen to vertex.
     gantry_tilt_deg
         Rotation of the slices about the patient's left-right axis, positive as in GE head scans:
         the lower edge of the image (the back of the head) goes down. The table still moves along
@@ -45,6 +48,8 @@ class Scan:
     matrix: int = 512
     field_of_view_mm: float = 230.0
     slice_step_mm: float = 5.0
+    upper_step_mm: float | None = None
+    centre_mm: float = 7.0
     gantry_tilt_deg: float = 0.0
     noise_hu: float | None = None
     blur_mm: float | None = None
@@ -57,7 +62,8 @@ class Scan:
             raise ValueError(
                 f"{self.num_slices} slices of {self.matrix} pixels: at least 2 of a multiple of 8"
             )
-        if self.field_of_view_mm <= 0 or self.slice_step_mm <= 0 or self.pose_spread < 0:
+        steps = (self.slice_step_mm, self.upper_step_mm or self.slice_step_mm)
+        if self.field_of_view_mm <= 0 or min(steps) <= 0 or self.pose_spread < 0:
             raise ValueError("field of view and slice step must be positive, pose spread not less")
         if abs(self.gantry_tilt_deg) > 30:
             raise ValueError(f"gantry tilt {self.gantry_tilt_deg} is beyond 30 degrees")
@@ -130,10 +136,11 @@ def make_grid(scan: Scan) -> Grid:
     tilt = np.deg2rad(scan.gantry_tilt_deg)
     row_direction = np.array([1.0, 0.0, 0.0])
     column_direction = np.array([0.0, np.cos(tilt), -np.sin(tilt)])
-    table_step_mm = scan.slice_step_mm / np.cos(tilt)
-    heights_mm = (np.arange(scan.num_slices) - (scan.num_slices - 1) / 2) * table_step_mm
+    steps_mm = np.full(scan.num_slices - 1, scan.slice_step_mm)
+    steps_mm[len(steps_mm) // 2 :] = scan.upper_step_mm or scan.slice_step_mm
+    heights_mm = np.append(0.0, np.cumsum(steps_mm)) / np.cos(tilt)
     centres_mm = np.zeros((scan.num_slices, 3))
-    centres_mm[:, 2] = heights_mm + _CENTRE_Z_MM
+    centres_mm[:, 2] = heights_mm - heights_mm[-1] / 2 + scan.centre_mm
     half_mm = (scan.matrix - 1) / 2 * scan.pixel_mm
     return Grid(
         slice_origins_mm=centres_mm - half_mm * (row_direction + column_direction),

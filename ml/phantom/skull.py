@@ -6,8 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.phantom.anatomy import Head, Skull
+from ml.phantom.bending import BentTemplate
 from ml.phantom.plane import Plane, Window, cut
 from ml.phantom.shapes import Field, Place, Point, blend, capsule, ellipsoid, inside, ramp
+from ml.phantom.template_skull import (
+    base_share,
+    paint_base,
+    skin_distance,
+    template_distance,
+    thin_base,
+)
 from ml.phantom.texture import upsample
 
 _AIR_HU = -1000.0
@@ -29,6 +37,8 @@ class Cavity:
         Whether the plane is low enough to meet the skull base.
     thickness, scalp
         Thickness of the bone and of the soft tissue over it, mm.
+    base, skin
+        Of a template: share of skull base and face, and distance to the skin, mm.
     """
 
     distance: Field
@@ -36,6 +46,8 @@ class Cavity:
     has_base: bool
     thickness: Field
     scalp: Field
+    base: Field | None = None
+    skin: Field | None = None
 
     def part(self, window: Window) -> "Cavity":
         """Cut out a part of the plane."""
@@ -45,11 +57,15 @@ class Cavity:
             vault=self.vault[window],
             thickness=self.thickness[window],
             scalp=self.scalp[window],
+            base=None if self.base is None else self.base[window],
+            skin=None if self.skin is None else self.skin[window],
         )
 
 
 def make_cavity(plane: Plane, head: Head) -> Cavity:
     """Lay the cranial cavity on a plane."""
+    if head.bent is not None:
+        return _template_cavity(plane, head, head.bent)
     skull = head.skull
     coarse = plane.coarse_place
     factor = plane.coarse_factor
@@ -73,6 +89,23 @@ def make_cavity(plane: Plane, head: Head) -> Cavity:
         has_base=has_base,
         thickness=thickness,
         scalp=upsample(_scalp_thickness(coarse, head), factor),
+    )
+
+
+def _template_cavity(plane: Plane, head: Head, bent: BentTemplate) -> Cavity:
+    skull = head.skull
+    inner, skin = template_distance(plane, bent)
+    base = base_share(plane, inner, skin)
+    distance = inner + 0.4 * plane.drift + skull.roughness_mm * plane.mottle
+    thickness = upsample(_bone_thickness(plane.coarse_place, skull), plane.coarse_factor)
+    return Cavity(
+        distance=distance,
+        vault=distance,
+        has_base=bool(base.any()),
+        thickness=thin_base(thickness, base),
+        scalp=upsample(_scalp_thickness(plane.coarse_place, head), plane.coarse_factor),
+        base=base,
+        skin=skin,
     )
 
 
@@ -155,28 +188,35 @@ def _steep(share: Field) -> Field:
 
 def paint_outside(plane: Plane, head: Head, cavity: Cavity) -> Field:
     """Paint air, scalp, muscle, face and bone, in HU; the cavity is filled later."""
-    surface = cavity.vault - cavity.thickness - cavity.scalp
-    x, y, z = plane.place
-    if cavity.has_base:
+    surface: Field = cavity.vault - cavity.thickness - cavity.scalp
+    if cavity.skin is not None:
+        surface = skin_distance(plane, surface, cavity.skin)
+    elif cavity.has_base:
         face = ellipsoid(plane.place, (0, 50, -70), (60, 62, 62))
-        surface = np.where(z < -30, np.minimum(surface, face), surface)
-    edge = plane.edge_mm
-    head_share = inside(surface, edge * 1.4)
+        surface = np.where(plane.place[2] < -30, np.minimum(surface, face), surface)
     hu = np.full(plane.shape, _AIR_HU, np.float32)
     fat = -85 + 12 * plane.mottle
     soft = _soft_tissue(plane, head, cavity)
     skin = np.where(surface > -1.8, np.float32(1), np.float32(0))
     tissue = fat + np.maximum(soft, skin) * (52 + 4 * plane.mottle - fat)
-    blend(hu, head_share, tissue)
-    if cavity.has_base:
+    blend(hu, inside(surface, plane.edge_mm * 1.4), tissue)
+    if head.bent is not None and cavity.base is not None and cavity.has_base:
+        aerated = head.skull.has_aerated_mastoid
+        paint_base(hu, plane, head.bent, base=cavity.base, surface=surface, aerated=aerated)
+    elif cavity.has_base:
         _paint_face(hu, plane, surface)
     _paint_bone(hu, plane, head, cavity)
-    if head.skull.has_frontal_sinus:
-        over_bone = cavity.vault - cavity.thickness
-        walls = np.maximum(1.4 - cavity.distance, over_bone + 1.4)
-        sinus = ellipsoid((np.abs(x), y, z), (9, head.skull.half_length_mm + 3.2, -14), (9, 3, 14))
-        blend(hu, inside(np.maximum(sinus, walls), edge), -950)
+    if head.skull.has_frontal_sinus and head.bent is None:
+        _paint_frontal_sinus(hu, plane, head, cavity)
     return hu
+
+
+def _paint_frontal_sinus(hu: Field, plane: Plane, head: Head, cavity: Cavity) -> None:
+    x, y, z = plane.place
+    over_bone = cavity.vault - cavity.thickness
+    walls = np.maximum(1.4 - cavity.distance, over_bone + 1.4)
+    sinus = ellipsoid((np.abs(x), y, z), (9, head.skull.half_length_mm + 3.2, -14), (9, 3, 14))
+    blend(hu, inside(np.maximum(sinus, walls), plane.edge_mm), -950)
 
 
 def _soft_tissue(plane: Plane, head: Head, cavity: Cavity) -> Field:
@@ -226,25 +266,25 @@ def _paint_bone(hu: Field, plane: Plane, head: Head, cavity: Cavity) -> None:
     diploe = np.exp(-(((depth - 0.5) / 0.2) ** 2)) * ramp(cavity.thickness - 4, 1.5)
     bone = skull.bone_hu - 0.42 * skull.bone_hu * diploe + 60 * plane.mottle
     share = inside(cavity.distance - cavity.thickness, edge) * inside(-cavity.distance, edge)
-    if cavity.has_base:
+    if cavity.has_base and head.bent is None:
         foramen = np.sqrt((x / 17) ** 2 + ((y + 34) / 20) ** 2) * 17 - 17
         share *= 1 - inside(foramen, edge) * (z < -50)
     if head.mimics.burr_hole is not None:
-        share *= 1 - _burr_hole(plane, head.mimics.burr_hole)
+        share *= 1 - burr_hole(plane, head.mimics.burr_hole, head.mimics.hole_radius_mm)
     blend(hu, share, bone)
-    if cavity.has_base:
+    if cavity.has_base and head.bent is None:
         _paint_petrous(hu, plane, head, cavity.distance)
     suture_y = 24 - 0.25 * (z - 40) - 2 * np.sin(z * 0.9 + x)
     suture = np.exp(-(((y - suture_y) / 0.7) ** 2)) * share * (z > 0)
     hu -= suture * 520
 
 
-def _burr_hole(plane: Plane, direction: Point) -> Field:
-    """Share of a hole, 14 mm wide, drilled towards the origin of the head."""
+def burr_hole(plane: Plane, direction: Point, radius_mm: float) -> Field:
+    """Share of a hole drilled towards the origin of the head."""
     x, y, z = plane.place
     along = x * direction[0] + y * direction[1] + z * direction[2]
     off_axis = np.sqrt(np.maximum(x * x + y * y + z * z - along * along, 0))
-    hole: Field = inside(off_axis - 7, plane.edge_mm) * (along > 0)
+    hole: Field = inside(off_axis - radius_mm, plane.edge_mm) * (along > 0)
     return hole
 
 

@@ -21,7 +21,15 @@ from rich.progress import track
 
 import ml
 from ml.align import Alignment, align
-from ml.phantom import Scan, make_phantom, sample_subtypes
+from ml.phantom import (
+    Phantom,
+    Scan,
+    digest_of_templates,
+    find_templates,
+    load_template,
+    make_phantom,
+    sample_subtypes,
+)
 from ml.preprocess import AlignedVolume, InputSpec, resample, resample_labels
 from ml.training.recipes import PhantomSource
 from ml.volume import Grid
@@ -30,8 +38,9 @@ logger = logging.getLogger(__name__)
 
 # Axes: Z slice, S row and column of the aligned image
 
-_SCANNED_MM = 160.0
-"""Height of a head scan: foramen magnum to vertex."""
+_STEPS_MM = (1.25, 2.0, 2.5, 3.0, 4.0, 4.5, 5.0, 6.0)
+_STEP_CHANCES = (0.02, 0.04, 0.1, 0.1, 0.16, 0.12, 0.36, 0.1)
+"""Slice steps of head CT, and how often they are drawn."""
 _CODE_THAT_MAKES_CASES = ("phantom/*.py", "align.py", "plane.py", "preprocess.py")
 
 
@@ -89,30 +98,52 @@ class Splits:
 
 
 def sample_scan(rng: np.random.Generator, matrix: int) -> Scan:
-    """Draw a protocol as sites have them: 2.5 to 6 mm, a tilted gantry in every third scan."""
-    step_mm = float(rng.choice((2.5, 3.0, 4.0, 4.5, 5.0, 5.0, 5.0, 6.0)))
+    """Draw a protocol as sites have them.
+
+    Slices of 1.25 to 6 mm, one stack in eight with thicker slices in its upper half, a tilted
+    gantry in every third scan, a field of view that begins above or below the skull base.
+    """
+    step_mm = float(rng.choice(_STEPS_MM, p=_STEP_CHANCES))
+    upper_mm = 7.0 if step_mm >= 4 and rng.uniform() < 0.25 else step_mm
+    scanned_mm = rng.uniform(145, 180)
     return Scan(
-        num_slices=round(_SCANNED_MM / step_mm),
+        num_slices=round(2 * scanned_mm / (step_mm + upper_mm)),
         matrix=matrix,
         field_of_view_mm=rng.uniform(210, 250),
         slice_step_mm=step_mm,
-        gantry_tilt_deg=rng.uniform(-8, 20) if rng.uniform() < 0.3 else 0.0,
+        upper_step_mm=upper_mm,
+        centre_mm=rng.uniform(0, 12),
+        gantry_tilt_deg=rng.uniform(-8, 22) if rng.uniform() < 0.35 else 0.0,
         head_holder=rng.uniform() < 0.85,
+    )
+
+
+def make_head(seed: int, source: PhantomSource) -> Phantom:
+    """Scan the patient of a seed, with the true mask on the grid of the scan."""
+    rng = np.random.default_rng([seed, 77])
+    subtypes = sample_subtypes(rng, healthy=source.healthy)
+    scan = sample_scan(rng, source.matrix)
+    folder = find_templates() if rng.uniform() < source.template_share else None
+    return make_phantom(
+        seed,
+        subtypes,
+        scan=scan,
+        difficulty=source.difficulty,
+        template=None if folder is None else load_template(folder),
     )
 
 
 def make_case(seed: int, source: PhantomSource, spec: InputSpec) -> Case:
     """Make the patient of a seed: scan, align and resample a phantom."""
-    rng = np.random.default_rng([seed, 77])
-    subtypes = sample_subtypes(rng, healthy=source.healthy)
-    phantom = make_phantom(seed, subtypes, scan=sample_scan(rng, source.matrix))
-    alignment = align(phantom.volume)
-    aligned = resample(phantom.volume, alignment, spec)
+    phantom = make_head(seed, source)
+    volume = phantom.volume
+    alignment = align(volume) if source.aligned else Alignment.identity(volume.grid)
+    aligned = resample(volume, alignment, spec)
     return Case(
         seed=seed,
         hu=np.rint(aligned.hu).astype(np.int16),
         labels=resample_labels(phantom.mask, alignment, spec),
-        grid=phantom.volume.grid,
+        grid=volume.grid,
         alignment=alignment,
         spec=spec,
     )
@@ -173,7 +204,7 @@ def prepare(source: PhantomSource, spec: InputSpec, cache: Path, *, num_workers:
     num_workers
         Processes that make patients.
     """
-    folder = cache / _digest(source, spec)
+    folder = cache / digest_of_source(source, spec)
     folder.mkdir(parents=True, exist_ok=True)
     counts = (source.num_train, source.num_validation, source.num_test)
     seeds = range(source.first_seed, source.first_seed + sum(counts))
@@ -208,11 +239,15 @@ def _path(folder: Path, seed: int) -> Path:
     return folder / f"{seed:07d}.npz"
 
 
-def _digest(source: PhantomSource, spec: InputSpec) -> str:
+def digest_of_source(source: PhantomSource, spec: InputSpec) -> str:
     """Short digest of what decides how a patient of a given seed looks."""
     package = Path(ml.__file__).parent
     digest = hashlib.sha256()
-    settings = {"healthy": source.healthy, "matrix": source.matrix, "spec": asdict(spec)}
+    made_of = asdict(source)
+    for counted in ("num_train", "num_validation", "num_test", "first_seed"):
+        del made_of[counted]
+    templates = find_templates() if source.template_share else None
+    settings = {**made_of, "spec": asdict(spec), "templates": digest_of_templates(templates)}
     digest.update(json.dumps(settings, sort_keys=True).encode())
     for pattern in _CODE_THAT_MAKES_CASES:
         for path in sorted(package.glob(pattern)):

@@ -7,7 +7,7 @@ import pytest
 
 from ml.phantom.anatomy import sample_head
 from ml.phantom.bleeding import extra_axial_layers, paint_bleeds, pushed
-from ml.phantom.brain import find_spaces, paint_brain
+from ml.phantom.brain import paint_brain
 from ml.phantom.lesions import (
     Bleed,
     Epidural,
@@ -19,6 +19,7 @@ from ml.phantom.lesions import (
 from ml.phantom.plane import Plane, make_plane
 from ml.phantom.pose import Pose, Scan, make_grid
 from ml.phantom.skull import make_cavity
+from ml.phantom.spaces import find_spaces
 from ml.volume import Subtype
 
 HEAD = sample_head(np.random.default_rng(11))
@@ -61,7 +62,7 @@ def paint(plane: Plane, *bleeds: Bleed) -> tuple[np.ndarray, dict[Subtype, np.nd
     wall = cavity.distance
     for layer in layers.values():
         wall = np.maximum(wall, -layer)
-    spaces = find_spaces(plane, HEAD, plane.place, wall)
+    spaces = find_spaces(plane, HEAD, plane.place, plane.coarse_place, wall)
     hu = paint_brain(plane, HEAD, spaces)
     shares = paint_bleeds(hu, plane, HEAD, cavity, spaces, bleeds=bleeds, layers=layers)
     return hu, shares
@@ -132,7 +133,7 @@ def test_ventricular_blood_stays_in_the_ventricles_and_settles_behind() -> None:
     assert blood.any()
     assert plane.place[1][blood].max() < -36
     cavity = make_cavity(plane, HEAD)
-    spaces = find_spaces(plane, HEAD, plane.place, cavity.distance)
+    spaces = find_spaces(plane, HEAD, plane.place, plane.coarse_place, cavity.distance)
     assert spaces.ventricles[blood].max() < 0.2
 
 

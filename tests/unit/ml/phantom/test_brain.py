@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from ml.phantom.anatomy import Head, sample_head
-from ml.phantom.brain import find_spaces, paint_brain
+from ml.phantom.brain import paint_brain
 from ml.phantom.dura import brighten_at_bone, paint_calcification, paint_dura
 from ml.phantom.plane import Plane, make_plane
 from ml.phantom.pose import Pose, Scan, make_grid
 from ml.phantom.skull import make_cavity
+from ml.phantom.spaces import find_spaces
 
 
 def plane_at(head: Head, z_mm: float) -> Plane:
@@ -23,7 +24,7 @@ def test_the_ventricles_are_fluid_and_the_deep_brain_is_tissue() -> None:
     head = sample_head(np.random.default_rng(1))
     plane = plane_at(head, 12)
     cavity = make_cavity(plane, head)
-    spaces = find_spaces(plane, head, plane.place, cavity.distance)
+    spaces = find_spaces(plane, head, plane.place, plane.coarse_place, cavity.distance)
     hu = paint_brain(plane, head, spaces)
     deep = cavity.distance < -15
     assert np.median(hu[deep & (spaces.ventricles < -1.5)]) < head.brain.csf_hu
@@ -37,7 +38,9 @@ def test_blocked_ventricles_are_wider() -> None:
         for seed in range(6):
             head = sample_head(np.random.default_rng(seed), hydrocephalic=hydrocephalic)
             plane = plane_at(head, 15)
-            spaces = find_spaces(plane, head, plane.place, make_cavity(plane, head).distance)
+            spaces = find_spaces(
+                plane, head, plane.place, plane.coarse_place, make_cavity(plane, head).distance
+            )
             total += int((spaces.ventricles < 0).sum())
         return total
 
@@ -49,7 +52,7 @@ def test_dura_is_as_bright_as_blood_without_being_blood(z_mm: float) -> None:
     head = sample_head(np.random.default_rng(2))
     plane = plane_at(head, z_mm)
     cavity = make_cavity(plane, head)
-    spaces = find_spaces(plane, head, plane.place, cavity.distance)
+    spaces = find_spaces(plane, head, plane.place, plane.coarse_place, cavity.distance)
     hu = paint_brain(plane, head, spaces)
     before = hu.copy()
     paint_dura(hu, plane, head, cavity, spaces)

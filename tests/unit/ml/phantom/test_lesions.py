@@ -5,12 +5,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from ml.phantom.anatomy import sample_head
+from ml.phantom.anatomy import Difficulty, sample_head
 from ml.phantom.lesions import (
     SUBTYPE_OF,
     Intraparenchymal,
     Subarachnoid,
-    sample_bleed,
+    sample_bleeds,
     sample_subtypes,
 )
 from ml.volume import Subtype
@@ -35,14 +35,37 @@ def test_a_bleeding_head_has_one_to_three_different_subtypes_in_order() -> None:
 
 @pytest.mark.parametrize("subtype", list(Subtype))
 def test_a_bleed_has_its_subtype_and_follows_from_the_seed(subtype: Subtype) -> None:
-    first, again = (sample_bleed(np.random.default_rng(5), subtype, HEAD) for _ in range(2))
-    assert SUBTYPE_OF[type(first)] is subtype
+    first, again = (sample_bleeds(np.random.default_rng(5), subtype, HEAD) for _ in range(2))
+    assert {SUBTYPE_OF[type(bleed)] for bleed in first} == {subtype}
     assert first == again
+
+
+def test_some_heads_have_two_bleeds_of_a_subtype() -> None:
+    rng = np.random.default_rng(6)
+    counts = Counter(len(sample_bleeds(rng, Subtype.SDH, HEAD)) for _ in range(400))
+    assert set(counts) == {1, 2}
+    assert counts[2] / 400 == pytest.approx(0.25, abs=0.08)
+
+
+def test_hard_blood_is_hardly_brighter_than_the_brain_and_easy_blood_is_fresh() -> None:
+    def brightness(difficulty: Difficulty) -> list[float]:
+        rng = np.random.default_rng(7)
+        return [
+            bleed.hu - HEAD.brain.grey_hu
+            for subtype in Subtype
+            for _ in range(40)
+            for bleed in sample_bleeds(rng, subtype, HEAD, difficulty=difficulty)
+        ]
+
+    assert max(brightness(Difficulty.HARD)) <= 12.01
+    assert min(brightness(Difficulty.EASY)) > 12.01
+    standard = brightness(Difficulty.STANDARD)
+    assert min(standard) < 12 < 30 < max(standard)
 
 
 def test_growth_enlarges() -> None:
     small, large = (
-        sample_bleed(np.random.default_rng(8), Subtype.IPH, HEAD, growth=growth)
+        sample_bleeds(np.random.default_rng(8), Subtype.IPH, HEAD, growth=growth)[0]
         for growth in (1.0, 2.0)
     )
     assert isinstance(small, Intraparenchymal)
@@ -56,6 +79,6 @@ def test_lesions_are_drawn_inside_the_skull() -> None:
     rng = np.random.default_rng(3)
     for subtype in (Subtype.IPH, Subtype.SAH):
         for _ in range(200):
-            bleed = sample_bleed(rng, subtype, HEAD)
+            bleed = sample_bleeds(rng, subtype, HEAD)[0]
             assert isinstance(bleed, Intraparenchymal | Subarachnoid)
             assert np.linalg.norm(np.array(bleed.centre) / axes) < 1
