@@ -20,6 +20,19 @@ def test_slices_keep_their_distance_and_the_table_moves_along_z(
     assert (steps[:, 2] > 0).all(), "slices run from feet to head"
 
 
+def test_a_stack_may_have_wider_steps_in_its_upper_half() -> None:
+    scan = Scan(num_slices=5, matrix=64, slice_step_mm=4, upper_step_mm=7, gantry_tilt_deg=18)
+    grid = make_grid(scan)
+    np.testing.assert_allclose(
+        np.diff(grid.slice_origins_mm @ grid.normal), [4, 4, 7, 7], rtol=1e-9
+    )
+
+
+def test_the_middle_of_the_stack_lies_where_the_scan_says() -> None:
+    grid = make_grid(Scan(num_slices=7, matrix=64, centre_mm=-3.0))
+    assert grid.slice_origins_mm[:, 2].mean() == pytest.approx(-3)
+
+
 def test_an_axial_grid_has_rows_to_the_left_and_columns_to_the_back() -> None:
     grid = make_grid(Scan(matrix=64))
     assert grid.row_direction.tolist() == [1, 0, 0]
@@ -68,6 +81,7 @@ def test_the_front_of_the_head_is_towards_negative_lps_y() -> None:
         ({"num_slices": 1}, "at least 2"),
         ({"matrix": 100}, "multiple of 8"),
         ({"slice_step_mm": 0.0}, "must be positive"),
+        ({"upper_step_mm": -1.0}, "must be positive"),
         ({"gantry_tilt_deg": 45.0}, "beyond 30"),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml.phantom.pose import Scan
-from ml.phantom.scanner import Imaging, sample_imaging, scanned
+from ml.phantom.scanner import Imaging, Metal, sample_imaging, scanned
 
 SCAN = Scan(num_slices=4, matrix=128)
 QUIET = Imaging(
@@ -72,3 +72,39 @@ def test_a_protocol_can_fix_noise_and_blur_and_leave_out_the_holder() -> None:
     scan = replace(SCAN, noise_hu=1.5, blur_mm=0.9, head_holder=False)
     imaging = sample_imaging(np.random.default_rng(3), scan, back_of_head_mm=95)
     assert (imaging.noise_hu, imaging.blur_mm, imaging.holder_mm) == (1.5, 0.9, None)
+
+
+def test_metal_is_as_bright_as_the_scale_allows_and_streaks_lie_in_its_slices_only() -> None:
+    clean = np.full((4, 128, 128), 35, np.float32)
+    metal = Metal(
+        across_mm=20.0,
+        up_mm=10.0,
+        radius_mm=4.0,
+        first_slice=1,
+        num_slices=2,
+        streak_hu=80.0,
+        beams=((0.3, 2.0, 1.0), (1.9, 2.0, -1.0)),
+    )
+    out = scanned(np.random.default_rng(0), clean, SCAN, replace(QUIET, metal=metal))
+    row, column = 63.5 - 10 / SCAN.pixel_mm, 63.5 + 20 / SCAN.pixel_mm
+    assert out[1, round(row), round(column)] == 3000
+    np.testing.assert_array_equal(out[[0, 3]], 35)
+    beside = out[1][(out[1] < 2000)]
+    assert beside.max() > 60
+    assert beside.min() < 10
+
+
+def test_motion_doubles_edges_in_the_slices_during_which_the_head_moved() -> None:
+    clean = np.zeros((4, 128, 128), np.float32)
+    clean[:, :, 64:] = 100
+    moved = replace(QUIET, motion_mm=(3 * SCAN.pixel_mm, 0.0), moved_slices=(2, 3))
+    out = scanned(np.random.default_rng(0), clean, SCAN, moved)
+    np.testing.assert_array_equal(out[[0, 1, 3]], clean[[0, 1, 3]])
+    np.testing.assert_allclose(out[2, 50, 60:70], [0, 0, 0, 0, 50, 50, 50, 100, 100, 100])
+
+
+def test_a_few_scans_have_metal_or_motion() -> None:
+    rng = np.random.default_rng(1)
+    drawn = [sample_imaging(rng, SCAN, back_of_head_mm=90) for _ in range(600)]
+    assert 0.02 < np.mean([each.metal is not None for each in drawn]) < 0.09
+    assert 0.04 < np.mean([each.motion_mm is not None for each in drawn]) < 0.13
