@@ -1,0 +1,1 @@
+"""Measurements of speed, memory and accuracy; each module is run by itself."""

@@ -69,9 +69,12 @@ class Settings:
         Slices of a run of the light and of the full network.
     matrix
         Rows and columns of the synthetic volume, and of a slice of the full network.
+    backends
+        Of `BACKENDS`.
     """
 
     networks: tuple[str, ...]
+    backends: tuple[str, ...]
     repeats: int
     threads: int
     slices: int
@@ -91,12 +94,12 @@ class Settings:
 def read_settings(folder: Path) -> Settings:
     """Read what `main` wrote for the processes that it starts."""
     values = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-    return Settings(**(values | {"networks": tuple(values["networks"])}))
+    lists = {name: tuple(values[name]) for name in ("networks", "backends")}
+    return Settings(**(values | lists))
 
 
 def median_seconds(run: Callable[[], object], repeats: int) -> float:
-    """Run once to warm up, then `repeats` times; return the median."""
-    run()
+    """Run `repeats` times, the caller having warmed up; return the median."""
     seconds = []
     for _ in range(repeats):
         begin = time.perf_counter()
@@ -125,7 +128,7 @@ def measure(backend: str, network: str, folder: Path, open_backend: Callable[[],
     settings = read_settings(folder)
     image_NCSS: NDArray[np.float32] = np.load(folder / f"{network}.npy", allow_pickle=False)
     batches = np.split(image_NCSS, len(image_NCSS) // settings.batch_of(network))
-    what = f"{len(image_NCSS)} slices of {image_NCSS.shape[-1]}x{image_NCSS.shape[-1]}"
+    what = f"{len(image_NCSS)} of {image_NCSS.shape[-1]}x{image_NCSS.shape[-1]}"
     try:
         run = open_backend()
         classes = np.concatenate([run(batch).argmax(axis=1).astype(np.uint8) for batch in batches])
@@ -155,27 +158,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure every line, and write the report."""
     asked = _parse(arguments)
     settings = Settings(
-        networks=tuple(asked.networks.split(",")),
+        networks=_known(asked.networks, NETWORKS),
+        backends=_known(asked.backends, BACKENDS),
         repeats=asked.repeats,
         threads=asked.threads,
         slices=asked.slices,
         full_slices=asked.full_slices,
         matrix=asked.matrix,
     )
-    unknown = set(settings.networks) - set(NETWORKS)
-    if unknown:
-        raise SystemExit(f"no network {', '.join(unknown)}; known: {', '.join(NETWORKS)}")
     # before this benchmark loads the machine itself
     machine = describe_machine()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "settings.json").write_text(json.dumps(asdict(settings)), encoding="utf-8")
         _start("benchmarks.inference_torch", "prepare", folder, settings.threads)
-        lines = [_segment(folder, settings)]
+        lines = [_line("benchmarks.inference_torch", "segment", folder, settings)]
         lines += [
             _measured(network, backend, folder, settings)
             for network in settings.networks
-            for backend in BACKENDS
+            for backend in settings.backends
         ]
     stem = f"inference_{machine.slug}_{datetime.now(UTC):%Y%m%d}"
     written = write_report(asked.out / stem, machine, asdict(settings), lines)
@@ -185,6 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.inference", description=__doc__)
     parser.add_argument("--networks", default="lite,full", help="of lite and full")
+    parser.add_argument("--backends", default=",".join(BACKENDS), help="separated by commas")
     parser.add_argument("--repeats", type=int, default=5, help="timed runs of each line")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument("--slices", type=int, default=32, help="of a volume, and of a lite run")
@@ -195,8 +197,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _segment(folder: Path, settings: Settings) -> Line:
-    return _line("benchmarks.inference_torch", "segment", folder, settings)
+def _known(asked: str, known: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of a list, in the order of `known`."""
+    names = asked.split(",")
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise SystemExit(f"not known: {', '.join(unknown)}; known: {', '.join(known)}")
+    return tuple(name for name in known if name in names)
 
 
 def _measured(network: str, backend: str, folder: Path, settings: Settings) -> Line:

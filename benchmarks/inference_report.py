@@ -25,7 +25,7 @@ class Line:
     network, backend
         What was measured.
     what
-        On how much.
+        Number and size of the slices.
     seconds
         Median over the runs; None if it was skipped.
     peak_mib
@@ -118,18 +118,19 @@ def _markdown(
     packages = ", ".join(f"{name} {number}" for name, number in machine.packages.items())
     yield "# Inference on a CPU"
     yield ""
-    yield f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib} GiB; " + (
+    yield (
+        f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib} GiB; "
         f"{', '.join(machine.flags) or 'none of the flags looked for'}. "
         f"Python {machine.python}, {packages}; commit {machine.commit}."
     )
     yield ""
     yield (
-        f"Median of {settings['repeats']} runs after one to warm up, {settings['threads']} threads; "
-        f"load average before: {machine.load}. Peak memory is that of a process that does nothing "
-        "else. Agreement: share of pixels with the class of the first backend."
+        f"Median of {settings['repeats']} runs after one to warm up, {settings['threads']} "
+        f"threads; load average before: {machine.load}. Peak memory is that of a process that does "
+        "nothing else. Agreement: share of pixels with the class of the first backend."
     )
     yield ""
-    yield "| network | backend | what | seconds | a slice, s | peak, MiB | agreement |"
+    yield "| network | backend | slices | seconds | a slice, s | peak, MiB | agreement |"
     yield "|---|---|---|---|---|---|---|"
     yield from map(_row, lines)
 

@@ -6,6 +6,7 @@ network that the card names, and refuses tensors that do not fit.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from config.errors import ModelError
+from ml.familiarity import FamiliarityModel
 from ml.models import registry
 from ml.preprocess import InputSpec
 from ml.volume import Subtype
@@ -78,6 +80,13 @@ class ModelCard:
         Version of Midline that trained it.
     weights_sha256
         Digest of the safetensors file; filled in by `save`.
+    temperature
+        The logits are divided by it before the softmax (Guo et al. 2017, section 4.2); fitted on
+        validation patients. 1 leaves them as they are.
+    familiarity
+        How the heads look that it was trained on; without it nothing is called unfamiliar.
+    data_digest
+        Of the data set it was trained on (`ml.data.manifest`), or of the synthetic patients.
     """
 
     name: str
@@ -91,6 +100,14 @@ class ModelCard:
     metrics: Mapping[str, float]
     code_version: str
     weights_sha256: str = ""
+    temperature: float = 1.0
+    familiarity: FamiliarityModel | None = None
+    data_digest: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a temperature by which nothing can be divided."""
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"temperature is {self.temperature}, not a positive number")
 
     @property
     def device_uid_seed(self) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from config.errors import AnalysisError, Reason, ResourceError, UsageError
 from ml.align import Alignment, align
 from ml.checkpoint import ModelCard, load
+from ml.familiarity import Familiarity, describe
 from ml.preprocess import AlignedVolume, network_input, resample, restore
 from ml.scoring import case_score
 from ml.volume import NUM_CLASSES, Mask, Subtype, Volume
@@ -54,12 +55,15 @@ class Prediction:
         most suspicious millilitre.
     alignment
         Where the midline was found.
+    familiarity
+        How like those of the training the volume is; None if the model's card does not know.
     """
 
     mask: Mask
     certainty_percent: Mapping[Subtype, float]
     case_score: float
     alignment: Alignment
+    familiarity: Familiarity | None = None
 
 
 class Segmenter:
@@ -164,9 +168,55 @@ class Segmenter:
             If the host or the device has no memory left.
         """
         with _out_of_memory():
-            alignment = align(volume)
-            aligned = resample(volume, alignment, self.card.input)
+            aligned = resample(volume, align(volume), self.card.input)
+        return self.segment_aligned(aligned, cancelled=cancelled)
+
+    def segment_aligned(
+        self, aligned: AlignedVolume, *, cancelled: Callable[[], bool] = lambda: False
+    ) -> Prediction:
+        """Segment a volume that is in the canonical plane already.
+
+        Parameters
+        ----------
+        aligned
+            Resampled by the card's `InputSpec`.
+        cancelled
+            Asked before each batch.
+
+        Returns
+        -------
+        Prediction
+            On the source grid of `aligned`; the one that `segment` gives for the same alignment.
+
+        Raises
+        ------
+        AnalysisCancelledError, ResourceError
+            As in `segment`.
+        ValueError
+            If the volume was resampled by another specification.
+        """
+        with _out_of_memory():
             return self._predict(aligned, cancelled)
+
+    def logits(
+        self, aligned: AlignedVolume, *, cancelled: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Compute what the network itself says, before temperature and softmax.
+
+        Parameters
+        ----------
+        aligned, cancelled
+            As in `segment_aligned`.
+
+        Yields
+        ------
+        slice_index : int
+            In the order of the source.
+        logits_CSS : NDArray
+            Shape (NUM_CLASSES, S, S), float32, on the aligned grid.
+        """
+        for slices, logits_NCSS in self._batches(aligned, cancelled):
+            yield from zip(slices.tolist(), logits_NCSS.cpu().numpy(), strict=True)
 
     def _predict(self, aligned: AlignedVolume, cancelled: Callable[[], bool]) -> Prediction:
         grid = aligned.grid
@@ -194,31 +244,44 @@ class Segmenter:
             },
             case_score=case_score(suspicion),
             alignment=aligned.alignment,
+            familiarity=self._familiarity(aligned),
         )
+
+    def _familiarity(self, aligned: AlignedVolume) -> Familiarity | None:
+        model = self.card.familiarity
+        return None if model is None else model.score(describe(aligned))
 
     def _probabilities(
         self, aligned: AlignedVolume, cancelled: Callable[[], bool]
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Compute the probabilities (C, S, S) of each slice, in the order of the source."""
+        for slices, logits_NCSS in self._batches(aligned, cancelled):
+            probability_NCSS = (logits_NCSS / self.card.temperature).softmax(dim=1).cpu().numpy()
+            yield from zip(slices.tolist(), probability_NCSS, strict=True)
+
+    def _batches(
+        self, aligned: AlignedVolume, cancelled: Callable[[], bool]
+    ) -> Iterator[tuple[NDArray[np.intp], Tensor]]:
+        """Run the network: indices of the slices, and their logits (N, C, S, S) on the device."""
+        if aligned.spec != self.card.input:
+            raise ValueError("the volume was resampled by another specification than the card's")
         count = len(aligned.hu)
         for first in range(0, count, self._batch_slices):
             if cancelled():
                 raise AnalysisCancelledError(f"cancelled after {first} of {count} slices")
             slices = np.arange(first, min(first + self._batch_slices, count))
-            probability_NCSS = self._run(network_input(aligned, slices))
-            yield from zip(slices.tolist(), probability_NCSS, strict=True)
+            yield slices, self._run(network_input(aligned, slices))
 
     @torch.inference_mode()
-    def _run(self, image_NCSS: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _run(self, image_NCSS: NDArray[np.float32]) -> Tensor:
         image = torch.from_numpy(image_NCSS)
         image = image.to(self.device, memory_format=torch.channels_last)
         dtype = torch.float16 if self.precision is Precision.FP16 else torch.bfloat16
         with torch.autocast(
             torch.device(self.device).type, dtype, enabled=self.precision is not Precision.FP32
         ):
-            logits_NCSS = self._model(image)
-        probability: NDArray[np.float32] = logits_NCSS.float().softmax(dim=1).cpu().numpy()
-        return probability
+            logits_NCSS: Tensor = self._model(image)
+        return logits_NCSS.float()
 
 
 def choose_device(setting: str) -> str:

@@ -168,7 +168,7 @@ def _cavity(coarse: _Coarse) -> NDArray[np.bool_]:
     """
     bone = coarse.hu > BONE_HU
     low, high = CAVITY_HU
-    tissue = (_sides_with_bone(bone) >= 3) & (coarse.hu > low) & (coarse.hu < high)
+    tissue = (sides_with_bone(bone) >= 3) & (coarse.hu > low) & (coarse.hu < high)
     in_plane = np.ones((1, 3, 3), bool)
     # thinned, so that the brain does not hang together with the neck through the skull base
     core, num_parts = ndimage.label(ndimage.binary_erosion(tissue, in_plane))
@@ -182,7 +182,7 @@ def _cavity(coarse: _Coarse) -> NDArray[np.bool_]:
     return cavity
 
 
-def _sides_with_bone(bone: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def sides_with_bone(bone: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Count on how many of four sides, along rows and columns, there is bone."""
     sides = np.zeros(bone.shape, np.uint8)
     for axis in (1, 2):

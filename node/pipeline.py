@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 
 from config.errors import InputError, Reason
 from ml.checkpoint import Thresholds
+from ml.familiarity import Familiarity
 from ml.findings import Finding, measure
 from ml.inference import Prediction, Segmenter
 from ml.postprocess import clean
@@ -35,6 +36,8 @@ SHORTFALLS: Mapping[Caution, str] = {
     Caution.NUMBERING_GAP: "Instance numbers have a gap: an image may be missing.",
 }
 """Cautions under which nothing may be concluded from the absence of findings."""
+LOSSY = "The images were compressed with loss."
+UNFAMILIAR = "The images differ from those the model was trained on"
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,35 +152,60 @@ def conclude(
     )
     if prediction.case_score < thresholds.upper_score:
         findings = ()
-    borderline = not findings and prediction.case_score >= thresholds.lower_score
-    result = _result(series, findings, 100 * prediction.case_score, borderline, shortfall)
+    result = _result(series, prediction, findings, thresholds, shortfall)
     return Analysis(series, mask, result)
 
 
 def _result(
     series: Series,
+    prediction: Prediction,
     findings: Sequence[Finding],
-    score_percent: float,
-    borderline: bool,
+    thresholds: Thresholds,
     shortfall: str,
 ) -> StudyResult:
-    """Choose the outcome: complete only if nothing is missing, lossy or borderline."""
-    images = len(series.frames)
-    if borderline:
+    """Choose the outcome: complete only if nothing is missing, lossy, strange or borderline."""
+    images, score_percent = len(series.frames), 100 * prediction.case_score
+    familiarity = prediction.familiarity
+    detail = " ".join(filter(None, [shortfall, LOSSY if series.lossy else ""]))
+    if familiarity is not None and not familiarity.is_familiar:
+        room = MOST_DETAIL_CHARACTERS - len(detail) - 1
+        detail = f"{detail} {describe_unfamiliar(familiarity, most_characters=room)}".lstrip()
+    borderline = not findings and prediction.case_score >= thresholds.lower_score
+    if detail or borderline:
+        partly = Reason.INCOMPLETE if shortfall else Reason.QUALITY
         return StudyResult.partial(
-            Reason.BORDERLINE, num_images=images, case_score_percent=score_percent
-        )
-    if shortfall or series.lossy:
-        return StudyResult.partial(
-            Reason.INCOMPLETE if shortfall else Reason.QUALITY,
+            Reason.BORDERLINE if borderline else partly,
             findings,
             num_images=images,
             case_score_percent=score_percent,
-            detail=shortfall or "The images were compressed with loss.",
+            detail=detail,
+            familiarity=familiarity,
         )
     if findings:
-        return StudyResult.positive(findings, num_images=images, case_score_percent=score_percent)
-    return StudyResult.negative(num_images=images, case_score_percent=score_percent)
+        return StudyResult.positive(
+            findings,
+            num_images=images,
+            case_score_percent=score_percent,
+            familiarity=familiarity,
+        )
+    return StudyResult.negative(
+        num_images=images, case_score_percent=score_percent, familiarity=familiarity
+    )
+
+
+def describe_unfamiliar(familiarity: Familiarity, *, most_characters: int) -> str:
+    """Say in what the images differ, as far as there is room; the first words fit always."""
+    strange = [unusual.sentence for unusual in familiarity.unusual if unusual.is_out_of_range]
+    if not familiarity.unusual:
+        strange = ["no brain within a skull was measured"]
+    elif not strange:
+        strange = ["each figure is usual, their combination is not"]
+    said = UNFAMILIAR
+    for number, words in enumerate(strange):
+        longer = f"{said}{'; ' if number else ': '}{words}"
+        if len(longer) < most_characters:
+            said = longer
+    return f"{said}."
 
 
 def result_of(error: InputError) -> StudyResult:
@@ -199,6 +227,20 @@ def describe(analysis: Analysis) -> dict[str, object]:
         "case_score_percent": result.case_score_percent,
         "volume_ml": {f.subtype.name: round(f.volume_ml, 2) for f in result.findings},
         "side": {f.subtype.name: f.side for f in result.findings},
+        "familiarity": None if result.familiarity is None else _quality(result.familiarity),
+    }
+
+
+def _quality(familiarity: Familiarity) -> dict[str, object]:
+    return {
+        "is_familiar": familiarity.is_familiar,
+        "distance": familiarity.distance,
+        "limit": familiarity.limit,
+        "nearer_percent": familiarity.nearer_percent,
+        "unusual": {
+            each.name: {"value": each.value, "usual": [each.lowest, each.highest]}
+            for each in familiarity.unusual
+        },
     }
 
 

@@ -3,10 +3,14 @@
 from io import BytesIO
 
 import numpy as np
+from pydantic import TypeAdapter
 
+from ml.familiarity import Familiarity
 from ml.inference import Prediction
 from ml.plane import Alignment
 from ml.volume import Grid, Mask, Subtype
+
+_FAMILIARITY: TypeAdapter[Familiarity | None] = TypeAdapter(Familiarity | None)
 
 
 def dump(prediction: Prediction) -> bytes:
@@ -20,6 +24,7 @@ def dump(prediction: Prediction) -> bytes:
         rotation_deg=np.array(prediction.alignment.rotation_deg),
         shift_mm=prediction.alignment.shift_mm,
         centre_mm=prediction.alignment.centre_mm,
+        familiarity=np.array(_FAMILIARITY.dump_json(prediction.familiarity).decode()),
         allow_pickle=False,
     )
     return buffer.getvalue()
@@ -43,4 +48,5 @@ def load(content: bytes, grid: Grid) -> Prediction:
             alignment=Alignment(
                 float(arrays["rotation_deg"]), arrays["shift_mm"], arrays["centre_mm"]
             ),
+            familiarity=_FAMILIARITY.validate_json(str(arrays["familiarity"])),
         )

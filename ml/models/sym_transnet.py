@@ -12,16 +12,12 @@ from enum import StrEnum
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from ml.models.blocks import ConvBlock, enlarge
+from ml.models.blocks import require_heads, require_positive
 from ml.models.symmetric_transformer import Mirroring, SymmetricTransformerLayer, mirror_tokens
-from ml.volume import NUM_CLASSES
+from ml.models.unet import UNET_STRIDE, EncoderDecoder, UNetConfig, widths_of
 
-NUM_POOLINGS: int = 3
-"""The encoder halves the image three times: B x C x H x W to B x 8C x H/8 x W/8."""
-
-TOKEN_STRIDE: int = 2**NUM_POOLINGS
+TOKEN_STRIDE: int = UNET_STRIDE
 """Pixels a token stands for, along rows and along columns."""
 
 
@@ -44,17 +40,13 @@ class PositionOfMirrored(StrEnum):
 
 
 @dataclass(frozen=True)
-class SymTransNetConfig:
-    """Every choice of the network.
+class SymTransNetConfig(UNetConfig):
+    """Every choice of the network; those of `UNetConfig`, and of the transformer.
 
     Attributes
     ----------
-    in_channels
-        Channels of the input; the paper has one, the brain window.
     image_size
         Rows and columns of the input; fixes the number of tokens, (image_size / 8)^2.
-    base_width
-        Channels C of the first stage; the stages have C, 2C, 4C and 8C.
     num_layers, num_heads, mlp_ratio
         Of the transformer, whose width is 8C. No layer at all gives the U-Net alone.
     mirroring
@@ -65,13 +57,9 @@ class SymTransNetConfig:
         Which position embedding they carry.
     shares_embedding
         Whether the mirrored feature map is embedded by the same weights as the map itself.
-    num_classes
-        Background and the subtypes.
     """
 
-    in_channels: int = 1
     image_size: int = 512
-    base_width: int = 64
     num_layers: int = 12
     num_heads: int = 8
     mlp_ratio: int = 4
@@ -79,17 +67,26 @@ class SymTransNetConfig:
     mirror_moment: MirrorMoment = MirrorMoment.EACH_LAYER
     position_of_mirrored: PositionOfMirrored = PositionOfMirrored.WHERE_IT_WAS
     shares_embedding: bool = False
-    num_classes: int = NUM_CLASSES
 
     def __post_init__(self) -> None:
-        """Refuse an image that cannot be halved three times."""
+        """Refuse an image that cannot be halved three times, and what makes no transformer."""
+        super().__post_init__()
+        require_positive(self, "image_size", "num_heads", "mlp_ratio")
+        require_positive(self, "num_layers", least=0)
         if self.image_size % TOKEN_STRIDE:
             raise ValueError(f"image_size {self.image_size} is not divisible by {TOKEN_STRIDE}")
+        if self.num_layers:
+            require_heads(self.token_width, self.num_heads)
 
     @property
     def token_columns(self) -> int:
         """Columns, and rows, of the token grid."""
         return self.image_size // TOKEN_STRIDE
+
+    @property
+    def token_width(self) -> int:
+        """Width D of a token: the channels of the deepest map, 8C."""
+        return widths_of(self.base_width)[-1]
 
 
 class SymmetricTransformer(nn.Module):
@@ -98,7 +95,7 @@ class SymmetricTransformer(nn.Module):
     def __init__(self, config: SymTransNetConfig) -> None:
         super().__init__()
         self.config = config
-        width = config.base_width * 2**NUM_POOLINGS
+        width = config.token_width
         self.embedding = nn.Linear(width, width)
         separate = not config.shares_embedding and config.mirroring is not Mirroring.NONE
         self.mirrored_embedding = nn.Linear(width, width) if separate else None
@@ -115,7 +112,8 @@ class SymmetricTransformer(nn.Module):
         columns = self.config.token_columns
         feature_BND = feature_BCYX.flatten(2).transpose(1, 2)
         tokens_BND = self.embedding(feature_BND) + self.position_1ND
-        mirrored_BND = self._embed_mirrored(feature_BND)
+        plain = self.config.mirroring is Mirroring.NONE
+        mirrored_BND = tokens_BND if plain else self._embed_mirrored(feature_BND)
         for i, layer in enumerate(self.layers):
             if i > 0 and self.config.mirror_moment is MirrorMoment.EACH_LAYER:
                 mirrored_BND = mirror_tokens(tokens_BND, columns)
@@ -133,48 +131,10 @@ class SymmetricTransformer(nn.Module):
         return embedded_BND
 
 
-class SymTransNet(nn.Module):
-    """Encoder, symmetric transformer, decoder with additive skip connections, 1x1 classifier.
-
-    Softmax is left to the loss and to inference: the network returns logits.
-    """
+class SymTransNet(EncoderDecoder):
+    """The U-Net, its deepest map passed through the symmetric transformer."""
 
     def __init__(self, config: SymTransNetConfig) -> None:
-        super().__init__()
+        bridge = SymmetricTransformer(config) if config.num_layers else None
+        super().__init__(config, bridge=bridge, image_size=config.image_size)
         self.config = config
-        widths = [config.base_width * 2**i for i in range(NUM_POOLINGS + 1)]
-        inputs = [config.in_channels, *widths[:-1]]
-        self.encoder = nn.ModuleList(map(ConvBlock, inputs, widths))
-        self.transformer = SymmetricTransformer(config) if config.num_layers else nn.Identity()
-        shallower = list(reversed(widths[:-1]))
-        self.narrowings = nn.ModuleList(nn.Conv2d(2 * w, w, 1) for w in shallower)
-        self.decoder = nn.ModuleList(ConvBlock(w, w) for w in shallower)
-        self.classifier = nn.Conv2d(config.base_width, config.num_classes, 1)
-
-    def forward(self, image_BCYX: Tensor) -> Tensor:
-        """Segment slices.
-
-        Parameters
-        ----------
-        image_BCYX
-            Shape (B, in_channels, image_size, image_size), aligned and standardised.
-
-        Returns
-        -------
-        Tensor
-            Shape (B, num_classes, image_size, image_size), logits.
-        """
-        feature_BCYX = image_BCYX
-        skips: list[Tensor] = []
-        for i, stage in enumerate(self.encoder):
-            feature_BCYX = stage(feature_BCYX)
-            if i < NUM_POOLINGS:
-                skips.append(feature_BCYX)
-                feature_BCYX = functional.max_pool2d(feature_BCYX, 2)
-        feature_BCYX = self.transformer(feature_BCYX)
-        for narrow, stage, skip_BCYX in zip(
-            self.narrowings, self.decoder, reversed(skips), strict=True
-        ):
-            feature_BCYX = stage(enlarge(narrow(feature_BCYX)) + skip_BCYX)
-        logits_BCYX: Tensor = self.classifier(feature_BCYX)
-        return logits_BCYX

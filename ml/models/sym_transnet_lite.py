@@ -16,7 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ml.models.blocks import ConvBlock, enlarge
+from ml.models.blocks import (
+    ConvBlock,
+    enlarge,
+    require_heads,
+    require_positive,
+    require_shape,
+)
 from ml.models.symmetric_transformer import Mirroring, SymmetricTransformerLayer, mirror_tokens
 from ml.volume import NUM_CLASSES
 
@@ -58,7 +64,12 @@ class SymTransNetLiteConfig:
     num_classes: int = NUM_CLASSES
 
     def __post_init__(self) -> None:
-        """Refuse an image that does not divide into tokens."""
+        """Refuse an image that does not divide into tokens, and what makes no transformer."""
+        require_positive(self, "in_channels", "image_size", "base_width", "num_classes")
+        require_positive(self, "token_width", "num_heads", "mlp_ratio")
+        require_positive(self, "num_layers", least=0)
+        if self.num_layers:
+            require_heads(self.token_width, self.num_heads)
         if self.image_size % TOKEN_STRIDE:
             raise ValueError(f"image_size {self.image_size} is not divisible by {TOKEN_STRIDE}")
 
@@ -130,7 +141,16 @@ class SymTransNetLite(nn.Module):
         -------
         Tensor
             Shape (B, num_classes, image_size, image_size), logits.
+
+        Raises
+        ------
+        ValueError
+            If the image has another shape.
         """
+        config = self.config
+        require_shape(
+            image_BCYX, channels=config.in_channels, multiple=TOKEN_STRIDE, size=config.image_size
+        )
         feature_BCYX = self.stem(image_BCYX)
         skips: list[Tensor] = []
         for i, stage in enumerate(self.encoder):

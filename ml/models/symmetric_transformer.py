@@ -9,6 +9,8 @@ from enum import StrEnum
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ml.models.blocks import require_heads
+
 
 class Mirroring(StrEnum):
     """What of a layer is read from the tokens of the mirrored feature map."""
@@ -41,8 +43,7 @@ class SymmetricAttention(nn.Module):
 
     def __init__(self, width: int, num_heads: int, mirroring: Mirroring) -> None:
         super().__init__()
-        if width % num_heads:
-            raise ValueError(f"width {width} is not divisible by {num_heads} heads")
+        require_heads(width, num_heads)
         self.num_heads = num_heads
         self.mirroring = mirroring
         self.query = nn.Linear(width, width, bias=False)

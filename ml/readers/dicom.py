@@ -80,13 +80,16 @@ class Series:
     lossy: bool
 
 
-def read_series(files: Sequence[Path]) -> Series:
+def read_series(files: Sequence[Path], *, class_may_lack: bool = False) -> Series:
     """Read a series of CT images.
 
     Parameters
     ----------
     files
         Its images, in any order.
+    class_may_lack
+        Whether images without a SOP Class UID are read if their Modality is CT: published data
+        sets have lost the attribute.
 
     Raises
     ------
@@ -99,7 +102,7 @@ def read_series(files: Sequence[Path]) -> Series:
     headers = [read_header(file) for file in files]
     if not headers:
         raise UnsupportedInputError("the series has no images")
-    _check_series(headers)
+    _check_series(headers, class_may_lack=class_may_lack)
     formats = [pixel_format(header) for header in headers]
     if sum(stored.num_frames * stored.frame_bytes for stored in formats) > LARGEST_PIXEL_DATA_BYTES:
         raise UnreadableInputError(f"a series has more than {LARGEST_PIXEL_DATA_BYTES} bytes")
@@ -133,9 +136,11 @@ def hounsfield_fault(header: Dataset, frame: FrameHeader) -> str:
     return ""
 
 
-def _check_series(headers: Sequence[Dataset]) -> None:
+def _check_series(headers: Sequence[Dataset], *, class_may_lack: bool) -> None:
     for header in headers:
-        if text_of(header, "SOPClassUID") not in CT_SOP_CLASSES:
+        sop_class = text_of(header, "SOPClassUID")
+        lacks = class_may_lack and not sop_class and text_of(header, "Modality") == "CT"
+        if sop_class not in CT_SOP_CLASSES and not lacks:
             raise UnsupportedInputError("SOP Class is none of CT images")
     for keyword in ("SeriesInstanceUID", "FrameOfReferenceUID"):
         if len({text_of(header, keyword) for header in headers}) > 1:

@@ -32,7 +32,7 @@ from ml.phantom import (
 )
 from ml.preprocess import AlignedVolume, InputSpec, resample, resample_labels
 from ml.training.recipes import PhantomSource
-from ml.volume import Grid
+from ml.volume import NUM_CLASSES, Grid
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,11 @@ logger = logging.getLogger(__name__)
 _STEPS_MM = (1.25, 2.0, 2.5, 3.0, 4.0, 4.5, 5.0, 6.0)
 _STEP_CHANCES = (0.02, 0.04, 0.1, 0.1, 0.16, 0.12, 0.36, 0.1)
 """Slice steps of head CT, and how often they are drawn."""
-_CODE_THAT_MAKES_CASES = ("phantom/*.py", "align.py", "plane.py", "preprocess.py")
+_CODE_THAT_MAKES_CASES = ("phantom/*.py", "align/*.py", "plane.py", "preprocess.py")
+
+
+UNNAMED: int = NUM_CLASSES
+"""In the labels of a `Case`: blood of a subtype that nobody named."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +59,7 @@ class Case:
     hu
         Shape (Z, S, S), int16, HU.
     labels
-        Shape (Z, S, S), uint8: 0 or the value of a `Subtype`.
+        Shape (Z, S, S), uint8: 0, the value of a `Subtype`, or `UNNAMED`.
     grid, alignment, spec
         As in `AlignedVolume`.
     """
@@ -90,11 +94,20 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Patients that share nothing."""
+    """Patients that share nothing.
+
+    Attributes
+    ----------
+    train, validation, test
+        With the truth in their labels.
+    unlabelled
+        Patients of whom nobody said anything; their labels are 0 and mean nothing.
+    """
 
     train: tuple[Case, ...]
     validation: tuple[Case, ...]
     test: tuple[Case, ...]
+    unlabelled: tuple[Case, ...] = ()
 
 
 def sample_scan(rng: np.random.Generator, matrix: int) -> Scan:

@@ -81,6 +81,32 @@ def assess(model: nn.Module, case: Case, device: torch.device) -> Outcome:
     return Outcome(Mask(case.labels, grid), Mask(said, grid), case_score(suspicion))
 
 
+@torch.inference_mode()
+def patient_dice(model: nn.Module, case: Case, device: torch.device) -> NDArray[np.float64]:
+    """Dice of a patient on the aligned grid: any subtype first, then each; for use in training.
+
+    Parameters
+    ----------
+    model
+        In evaluation mode, on `device`.
+
+    Returns
+    -------
+    NDArray
+        Shape (1 + number of subtypes,); not a number where the truth has none of it.
+    """
+    aligned = case.aligned
+    said = np.empty_like(case.labels)
+    num_batches = -(-len(said) // _SLICES_AT_ONCE)
+    for slices in np.array_split(np.arange(len(said)), num_batches):
+        image_NCSS = torch.from_numpy(network_input(aligned, slices)).to(device)
+        logits_NCSS = model(image_NCSS.to(memory_format=torch.channels_last))
+        said[slices] = logits_NCSS.argmax(dim=1).cpu().numpy()
+    voxel_ml = case.aligned_grid.voxel_ml
+    ratios = [_dice(case.labels, said, voxel_ml, subtype) for subtype in (None, *Subtype)]
+    return np.array([math.nan if ratio is None else ratio for ratio in ratios])
+
+
 def dice(truth: Mask, said: Mask, subtype: Subtype | None) -> float | None:
     """Dice of a patient, by volume.
 
@@ -95,11 +121,19 @@ def dice(truth: Mask, said: Mask, subtype: Subtype | None) -> float | None:
         2 |P and G| / (|P| + |G|); None if the truth has none of it. The paper's equation 7 has the
         union below, which would be another figure.
     """
-    true = truth.labels > 0 if subtype is None else truth.labels == subtype
-    claimed = said.labels > 0 if subtype is None else said.labels == subtype
+    return _dice(truth.labels, said.labels, truth.grid.voxel_ml, subtype)
+
+
+def _dice(
+    truth: NDArray[np.uint8],
+    said: NDArray[np.uint8],
+    voxel_ml: NDArray[np.float64],
+    subtype: Subtype | None,
+) -> float | None:
+    true = truth > 0 if subtype is None else truth == subtype
+    claimed = said > 0 if subtype is None else said == subtype
     if not true.any():
         return None
-    voxel_ml = truth.grid.voxel_ml
     both_ml = (true & claimed).sum(axis=(1, 2)) @ voxel_ml
     either_ml = (true.sum(axis=(1, 2)) + claimed.sum(axis=(1, 2))) @ voxel_ml
     return float(2 * both_ml / either_ml)

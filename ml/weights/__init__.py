@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from config.errors import UsageError
+from ml.models.registry import NETWORKS
 
 _FOLDER = Path(__file__).parent
 
@@ -18,12 +19,17 @@ def path_of(model: str) -> Path:
     Raises
     ------
     UsageError
-        If none ship under this name.
+        If none ship under this name; it says whether there is such a network at all.
     """
-    path = _FOLDER / f"{model}.safetensors"
-    if model not in shipped():
+    if model in shipped():
+        return _FOLDER / f"{model}.safetensors"
+    ready = ", ".join(shipped()) or "none"
+    if model not in NETWORKS:
         raise UsageError(
-            f"no weights ship for {model!r}; known are {', '.join(shipped()) or 'none'}. "
-            "Name a file in analysis.weights"
+            f"there is no model {model!r}. Weights ship for: {ready}. Networks without weights: "
+            f"{', '.join(sorted(set(NETWORKS) - set(shipped())))}"
         )
-    return path
+    raise UsageError(
+        f"no weights ship for {model!r}, only for {ready}. Train it, and name the file in "
+        "analysis.weights (on the command line --weights)"
+    )

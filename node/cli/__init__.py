@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from node.cli import overview, queue, service, tools
+from node.cli import overview, queue, service, tools, training
 from node.cli.border import PROGRAM, CommandGroup
 
 app = typer.Typer(
@@ -61,6 +61,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     (TRY, tools.send),
     (TRY, tools.echo),
     (TRY, tools.synth),
+    (TRY, training.train),
 )
 for panel, command in COMMANDS:
     app.command(rich_help_panel=panel)(command)

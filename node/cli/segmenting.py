@@ -189,6 +189,23 @@ def write_into(folder: Path, segmented: Segmented) -> tuple[Path, ...]:
     return tuple(folder / name for name in contents)
 
 
+def _quality_lines(result: StudyResult) -> list[tuple[str, str]]:
+    """Score of the case, how familiar the images are, and what is least usual about them."""
+    lines = []
+    if result.case_score_percent is not None:
+        lines.append(("AI score", f"{result.case_score_percent:.0f} % (not a probability)"))
+    familiarity = result.familiarity
+    if familiarity is not None:
+        like = "like" if familiarity.is_familiar else "UNLIKE"
+        how_far = (
+            f"{like} those of the training: distance {familiarity.distance:.2f}, "
+            f"limit {familiarity.limit:.2f}, {familiarity.nearer_percent:.0f} % of them are nearer"
+        )
+        lines.append(("Images", how_far))
+        lines += [("", unusual.sentence) for unusual in familiarity.unusual]
+    return lines
+
+
 def write_summary(segmented: Segmented, paths: Sequence[Path]) -> None:
     """Say on the terminal what was found, and where the files are."""
     result = segmented.result
@@ -198,6 +215,7 @@ def write_summary(segmented: Segmented, paths: Sequence[Path]) -> None:
             ("", result.wording.sentence),
             ("Reason", result.reason),
             ("", result.detail or None),
+            *_quality_lines(result),
             ("Took", duration(float(str(segmented.facts["seconds"])))),
             ("", segmented.facts["disclaimer"]),
         ]

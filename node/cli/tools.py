@@ -36,6 +36,9 @@ def segment(
     folder: Folder,
     *,
     out: Annotated[Path, typer.Option(help="Folder for the results; made if missing.")],
+    model: Annotated[
+        str | None, typer.Option(help="Model whose weights ship; default analysis.model.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
     precision: Annotated[PrecisionName | None, typer.Option(help="Number format.")] = None,
     weights: Annotated[
@@ -47,8 +50,15 @@ def segment(
 
     A study that cannot be analysed gets a report too; it says why.
     """
+    if model is not None and weights is not None:
+        raise UsageError("--model and --weights exclude each other: a file says what model it is")
+    settings = settings_for_person(context)
+    if model is not None:
+        # who names a model means the weights that ship with it, whatever file the site uses
+        shipped = settings.analysis.model_copy(update={"weights": None})
+        settings = settings.model_copy(update={"analysis": shipped})
     settings = with_analysis(
-        settings_for_person(context), device=device, precision=precision, weights=weights
+        settings, model=model, device=device, precision=precision, weights=weights
     )
     files = tuple(file.path for file in find_files(folder))
     with progress("loading the model", total=None, shown=not as_json) as bar:

@@ -93,6 +93,16 @@ REASONS: Mapping[Reason, Code] = MappingProxyType(
 )
 """Value of `REASON` for each reason; the numbers are those of CID 9300 and following."""
 
+# ---------------------------------------------------------------- quality of the images
+
+IMAGE_QUALITY = Code("111101", "DCM", "Image Quality")
+LIKE_TRAINING = Code("LIKETRAINING", PRIVATE_SCHEME, "Like the images of the model's training")
+UNLIKE_TRAINING = Code(
+    "UNLIKETRAINING", PRIVATE_SCHEME, "Unlike the images of the model's training"
+)
+TRAINING_DISTANCE = Code("TRAINDISTANCE", PRIVATE_SCHEME, "Distance to the training data")
+TRAINING_LIMIT = Code("TRAINLIMIT", PRIVATE_SCHEME, "Largest usual distance to the training data")
+
 # ---------------------------------------------------------------- measurements and units
 
 VOLUME = Code("118565006", "SCT", "Volume")
@@ -107,6 +117,7 @@ MILLIMETRE = Code("mm", "UCUM", "mm")
 SQUARE_MILLIMETRE = Code("mm2", "UCUM", "square millimeter")
 HOUNSFIELD_UNIT = Code("[hnsf'U]", "UCUM", "Hounsfield unit")
 PERCENT = Code("%", "UCUM", "Percent")
+NO_UNITS = Code("1", "UCUM", "no units")
 
 # ---------------------------------------------------------------- structure of the documents
 

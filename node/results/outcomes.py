@@ -14,6 +14,7 @@ from typing import Self
 from pydicom.sr.coding import Code
 
 from config.errors import Reason
+from ml.familiarity import Familiarity
 from ml.findings import Finding, Side
 from ml.volume import Subtype
 from node.results import codes
@@ -167,6 +168,8 @@ class StudyResult:
         One line beside the reason, without patient data; may be empty.
     num_images
         Number of images that the statement rests on.
+    familiarity
+        How like those of the model's training the images are, or None if it is not known.
     """
 
     outcome: Outcome
@@ -177,10 +180,13 @@ class StudyResult:
     reason: Reason | None = None
     detail: str = ""
     num_images: int = 0
+    familiarity: Familiarity | None = None
 
     def __post_init__(self) -> None:
         """Refuse contradictions."""
         _check_statement(self)
+        _check_familiarity(self)
+        _check_detail(self)
         _check_subtypes(self)
         _check_numbers(self)
 
@@ -191,6 +197,7 @@ class StudyResult:
         *,
         num_images: int,
         case_score_percent: float | None = None,
+        familiarity: Familiarity | None = None,
     ) -> Self:
         """Analysed in full, with findings; every other subtype is absent."""
         return cls(
@@ -200,10 +207,17 @@ class StudyResult:
             findings=_largest_first(findings),
             case_score_percent=case_score_percent,
             num_images=num_images,
+            familiarity=familiarity,
         )
 
     @classmethod
-    def negative(cls, *, num_images: int, case_score_percent: float | None = None) -> Self:
+    def negative(
+        cls,
+        *,
+        num_images: int,
+        case_score_percent: float | None = None,
+        familiarity: Familiarity | None = None,
+    ) -> Self:
         """Analysed in full, without findings."""
         return cls(
             outcome=Outcome.NEGATIVE,
@@ -211,6 +225,7 @@ class StudyResult:
             subtypes=_subtypes((), others=Presence.ABSENT),
             case_score_percent=case_score_percent,
             num_images=num_images,
+            familiarity=familiarity,
         )
 
     @classmethod
@@ -222,6 +237,7 @@ class StudyResult:
         num_images: int,
         case_score_percent: float | None = None,
         detail: str = "",
+        familiarity: Familiarity | None = None,
     ) -> Self:
         """Analysed in part, or borderline; a subtype that was not found is undetermined."""
         return cls(
@@ -233,6 +249,7 @@ class StudyResult:
             reason=reason,
             detail=detail,
             num_images=num_images,
+            familiarity=familiarity,
         )
 
     @classmethod
@@ -270,13 +287,18 @@ class StudyResult:
         ]
 
     def case_lines(self) -> list[str]:
-        """Lines of text on the case as a whole: total, score, reason, extent; no patient data."""
+        """Lines of text on the case: total, score, quality, reason, extent; no patient data."""
         lines = []
         if len(self.findings) > 1:
             lines.append(f"Total: {self.total_ml:.1f} ml")
         if self.case_score_percent is not None:
             lines.append(
                 f"AI score of the case: {self.case_score_percent:.0f}% (not a probability)"
+            )
+        if self.familiarity is not None:
+            lines.append(
+                f"Distance to the training data: {self.familiarity.distance:.2f} "
+                f"(limit {self.familiarity.limit:.2f})"
             )
         if self.reason is not None:
             lines.append(f"Reason: {codes.REASONS[self.reason].meaning}")
@@ -312,7 +334,25 @@ def _check_statement(result: StudyResult) -> None:
         raise ValueError(f"{outcome} with {result.num_images} analysed images")
     if not analysed and result.case_score_percent is not None:
         raise ValueError(f"{outcome} has no score")
-    if result.detail and reason is None:
+
+
+def _check_familiarity(result: StudyResult) -> None:
+    """Refuse a complete result of strange images, and a distance that none can have."""
+    familiarity = result.familiarity
+    if familiarity is None:
+        return
+    if not result.num_images:
+        raise ValueError(f"{result.outcome} has no images to be like those of the training")
+    if result.is_complete and not familiarity.is_familiar:
+        raise ValueError(f"{result.outcome} of images unlike those of the training")
+    measures = (familiarity.distance, familiarity.limit)
+    if not all(math.isfinite(measure) and measure >= 0 for measure in measures):
+        raise ValueError(f"distance and limit of familiarity are {measures}")
+
+
+def _check_detail(result: StudyResult) -> None:
+    """Refuse a detail that explains nothing, or that does not fit where it is shown."""
+    if result.detail and result.reason is None:
         raise ValueError("a detail explains a reason, and there is none")
     if len(result.detail) > MOST_DETAIL_CHARACTERS or not result.detail.isascii():
         raise ValueError(f"a detail is ASCII of at most {MOST_DETAIL_CHARACTERS} characters")

@@ -60,6 +60,9 @@ class ReadBack:
         Volume of each subtype that was measured, ml.
     total_volume_ml, case_score_percent
         Numbers of the case, where stated.
+    training_distance, training_limit
+        How far the images are from those of the model's training, and how far they may be, where
+        stated.
     segment_numbers
         Segment that each measured subtype refers to.
     tracking_uids
@@ -76,6 +79,8 @@ class ReadBack:
     volumes_ml: Mapping[Subtype, float] = field(default_factory=dict)
     total_volume_ml: float | None = None
     case_score_percent: float | None = None
+    training_distance: float | None = None
+    training_limit: float | None = None
     segment_numbers: Mapping[Subtype, int] = field(default_factory=dict)
     tracking_uids: Mapping[str, str] = field(default_factory=dict)
     num_regions: int = 0
@@ -147,6 +152,7 @@ def _read_tree(report: Dataset) -> ReadBack:
     stated = {s: _sole_value(evaluations, codes.SUBTYPES[s].item, _PRESENCES) for s in Subtype}
     subtypes = {subtype: value for subtype, value in stated.items() if value is not None}
     case = [i for i in evaluations if _is_named(i, codes.INTRACRANIAL_HEMORRHAGE)]
+    quality = [i for i in evaluations if _is_named(i, codes.IMAGE_QUALITY)]
     return ReadBack(
         conclusion=_conclude(evaluations, presence, subtypes, has_groups=bool(groups)),
         status=None if status is None else status.meaning,
@@ -156,6 +162,8 @@ def _read_tree(report: Dataset) -> ReadBack:
         volumes_ml=MappingProxyType(dict(_volumes(groups))),
         total_volume_ml=_sole_number(case, codes.VOLUME),
         case_score_percent=_sole_number(case, codes.CERTAINTY_OF_FINDING),
+        training_distance=_sole_number(quality, codes.TRAINING_DISTANCE),
+        training_limit=_sole_number(quality, codes.TRAINING_LIMIT),
         segment_numbers=MappingProxyType(dict(_segment_numbers(groups))),
         tracking_uids=MappingProxyType(dict(_tracking_uids(groups))),
         num_regions=sum(len(_children(group, "SCOORD", codes.IMAGE_REGION)) for group in groups),
@@ -174,15 +182,21 @@ def _conclude(
     summary = _sole_value(evaluations, codes.CAD_SUMMARY, _SUMMARIES)
     has_summary = any(_is_named(item, codes.CAD_SUMMARY) for item in evaluations)
     present, absent, undetermined = Presence
+    # reports of models that do not know their training data say nothing about it
+    familiar = not any(_is_named(item, codes.IMAGE_QUALITY) for item in evaluations) or (
+        _sole_value(evaluations, codes.IMAGE_QUALITY, _QUALITIES) is codes.LIKE_TRAINING
+    )
     said = set(subtypes.values()) if len(subtypes) == len(Subtype) else set()
     holds = {
         Conclusion.POSITIVE: status == codes.SUCCEEDED
         and summary is Outcome.POSITIVE
+        and familiar
         and presence is present
         and {present} <= said <= {present, absent}
         and has_groups,
         Conclusion.NEGATIVE: status == codes.SUCCEEDED
         and summary is Outcome.NEGATIVE
+        and familiar
         and presence is absent
         and said == {absent}
         and not has_groups,
@@ -206,6 +220,7 @@ _STATUSES = {
 }
 _PRESENCES = {code: presence for presence, code in PRESENCE_CODES.items()}
 _REASONS = {code: reason for reason, code in codes.REASONS.items()}
+_QUALITIES = {code: code for code in (codes.LIKE_TRAINING, codes.UNLIKE_TRAINING)}
 _SUMMARIES = {code: outcome for outcome, code in SUMMARY_CODES.items()}
 
 

@@ -22,6 +22,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from config.errors import PatientConflictError
+from ml.familiarity import Familiarity
 from ml.readers.frames import FrameReference
 from ml.volume import Subtype
 from node.results import codes
@@ -251,6 +252,8 @@ def _evaluations(context: ResultContext, result: StudyResult) -> ContainerConten
     if result.outcome in SUMMARY_CODES:
         state(codes.CAD_SUMMARY, SUMMARY_CODES[result.outcome])
     items.append(_case_item(context, result))
+    if result.familiarity is not None:
+        items.append(_quality_item(result.familiarity))
     for subtype, presence in result.subtypes.items():
         state(codes.SUBTYPES[subtype].item, PRESENCE_CODES[presence])
     if result.reason is not None:
@@ -276,16 +279,36 @@ def _case_item(context: ResultContext, result: StudyResult) -> CodeContentItem:
         numbers.append((codes.CERTAINTY_OF_FINDING, score, codes.PERCENT))
     if result.findings or result.outcome is Outcome.NEGATIVE:
         numbers.append((codes.VOLUME, round(result.total_ml, VOLUME_DIGITS), codes.MILLILITRE))
-    for name, value, unit in numbers:
-        item.ContentSequence.append(
-            NumContentItem(
-                name=name,
-                value=value,
-                unit=unit,
-                relationship_type=RelationshipTypeValues.HAS_PROPERTIES,
-            )
-        )
+    item.ContentSequence.extend(_properties(numbers))
     return item
+
+
+def _quality_item(familiarity: Familiarity) -> CodeContentItem:
+    """Quality of the images: like those of the training or not, with distance and limit."""
+    value = codes.LIKE_TRAINING if familiarity.is_familiar else codes.UNLIKE_TRAINING
+    item = CodeContentItem(codes.IMAGE_QUALITY, value, CONTAINS)
+    item.ContentSequence = ContentSequence(
+        _properties(
+            [
+                (codes.TRAINING_DISTANCE, round(familiarity.distance, 3), codes.NO_UNITS),
+                (codes.TRAINING_LIMIT, round(familiarity.limit, 3), codes.NO_UNITS),
+            ]
+        )
+    )
+    return item
+
+
+def _properties(numbers: Sequence[tuple[Code, float, Code]]) -> list[NumContentItem]:
+    """Numbers of a statement: name, value, unit."""
+    return [
+        NumContentItem(
+            name=name,
+            value=value,
+            unit=unit,
+            relationship_type=RelationshipTypeValues.HAS_PROPERTIES,
+        )
+        for name, value, unit in numbers
+    ]
 
 
 def _performed_procedures(header: Dataset) -> list[Code]:

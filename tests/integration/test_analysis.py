@@ -1,7 +1,7 @@
 """From received files to recorded results, step by step, with a network whose answer is known."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +14,10 @@ from pydicom.dataset import Dataset
 
 from config.errors import PatientConflictError, Reason
 from config.settings import CompletionSettings, DestinationSettings
-from ml.inference import Segmenter
+from ml.align import align
+from ml.familiarity import describe, fit
+from ml.inference import Precision, Segmenter
+from ml.preprocess import resample
 from node.completion import sweep
 from node.custody import Stores, keep
 from node.delivery import Courier
@@ -154,6 +157,50 @@ def test_a_head_without_a_bleed_gets_a_report_and_no_segmentation(site: Site) ->
     job = site.analyse(quiet())
     assert job.outcome == Outcome.NEGATIVE
     assert [result.kind for result in site.results(job.id)] == ["SR"]
+
+
+def used_to(*, noise_hu: float) -> Segmenter:
+    """Load a model that was trained on heads of one noise."""
+    known = fit([{"noise_hu": noise_hu}] * 20)
+    return Segmenter(
+        BrightIsBlood(),
+        replace(CARD, familiarity=known),
+        device="cpu",
+        precision=Precision.FP32,
+    )
+
+
+def test_nothing_is_concluded_from_a_quiet_head_unlike_those_of_the_training(site: Site) -> None:
+    site = replace(site, segmenter=used_to(noise_hu=50.0))
+    job = site.analyse(quiet())
+    assert (job.outcome, job.reason) == (Outcome.PARTIAL, Reason.QUALITY)
+    assert job.message is not None
+    assert "usual 50.0 to 50.0" in job.message
+    report = site.report(job.id)
+    assert (report.conclusion, report.reason) == (Conclusion.NO_RESULT, Reason.QUALITY)
+    assert report.training_distance is not None
+    assert report.training_limit is not None
+    assert report.training_distance > report.training_limit
+
+
+def test_a_bleed_in_a_head_unlike_those_of_the_training_is_reported(site: Site) -> None:
+    site = replace(site, segmenter=used_to(noise_hu=50.0))
+    job = site.analyse(bleeding())
+    assert job.outcome == Outcome.PARTIAL
+    assert [result.kind for result in site.results(job.id)] == ["SEG", "SR"]
+    assert site.report(job.id).conclusion is Conclusion.PARTLY_POSITIVE
+
+
+def test_a_head_like_those_of_the_training_is_negative_and_says_how_like(site: Site) -> None:
+    volume = Head(holder=False).volume(GRID)
+    noise_hu = describe(resample(volume, align(volume), CARD.input))["noise_hu"]
+    site = replace(site, segmenter=used_to(noise_hu=noise_hu))
+    job = site.analyse(quiet())
+    assert job.outcome == Outcome.NEGATIVE
+    report = site.report(job.id)
+    assert report.conclusion is Conclusion.NEGATIVE
+    assert report.training_distance is not None
+    assert report.training_distance < 1
 
 
 def unfit() -> dict[str, tuple[Callable[[], list[Dataset]], Outcome, Reason]]:

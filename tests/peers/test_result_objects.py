@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from config.errors import Reason
 from ml.findings import Side
 from ml.readers.dicom import Series, read_series
 from ml.volume import Subtype
@@ -18,6 +19,8 @@ from node.results.read_report import Conclusion, read_report
 from node.results.report import build_report
 from node.results.segmentation import build_segmentation
 from tests.support.result_inputs import (
+    FAMILIAR,
+    UNFAMILIAR,
     all_results,
     make_context,
     make_finding,
@@ -46,6 +49,7 @@ EXPECTED_WARNINGS = (
     r"dciodvfy: .* this is a Standard Extended SOP Class",  # for the Device UID, which AIR wants
     # TID 1500 is extensible, and a negative needs a coded place for its score too
     r"pixelmed: .*Intracranial hemorrhage\"\)/(TEXT|NUM) .*: Content Item not in template",
+    r"pixelmed: .*Image Quality\"\)/NUM .*: Content Item not in template",  # likewise
 )
 WITHOUT_SEGMENT = r"pixelmed: .*\"Geometric purpose of region\".*: Content Item not in template"
 INHERITED = (  # the real head's own: no study date, a name of one part
@@ -54,6 +58,7 @@ INHERITED = (  # the real head's own: no study date, a name of one part
 )
 NAMES = (
     *(f"{name}-SR" for name in all_results(make_mask(make_grid()))),
+    "unfamiliar-SR",
     "positive-SEG",
     "partly-positive-SEG",
     "multi-frame-SEG",
@@ -100,7 +105,13 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = all_results(mask)
     # the real head has all subtypes, and validating takes the longer, the larger a report is
     results["positive"] = StudyResult.positive(
-        [make_finding(mask, Subtype.EDH)], num_images=12, case_score_percent=97.4
+        [make_finding(mask, Subtype.EDH)],
+        num_images=12,
+        case_score_percent=97.4,
+        familiarity=FAMILIAR,
+    )
+    results["unfamiliar"] = StudyResult.partial(
+        Reason.QUALITY, num_images=12, case_score_percent=3.2, familiarity=UNFAMILIAR
     )
     for name, result in results.items():
         write_objects(folder, name, context, result, series)

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage
 
 from config.errors import Reason
+from ml.familiarity import Familiarity, Unusual
 from ml.findings import Finding, Outline, Side
 from ml.readers.dicom import Series
 from ml.readers.frames import FrameReference
@@ -28,6 +29,17 @@ NODE = NodeIdentity("MIDLINE", "Midline project", "Midline", "0.1.0", "NODE-1")
 MODEL = ModelIdentity("midline-ich", "0.1.0", "Midline project", model_device_uid("ab", "cd"))
 
 AIR_HU, BONE_HU, BRAIN_HU, BLOOD_HU = -1000, 1000, 35, 65
+
+FAMILIAR = Familiarity(distance=0.612, limit=1.25, nearer_percent=48.0)
+UNFAMILIAR = Familiarity(
+    distance=2.375,
+    limit=1.25,
+    nearer_percent=100.0,
+    unusual=(
+        Unusual("noise_hu", 9.13, lowest=1.5, highest=6.0, deviations=4.2),
+        Unusual("mirror_likeness", 0.4, lowest=0.2, highest=0.7, deviations=-1.1),
+    ),
+)
 
 BLOCKS: Mapping[Subtype, tuple[slice, slice, slice]] = MappingProxyType(
     {
@@ -249,10 +261,18 @@ def all_results(mask: Mask) -> dict[str, StudyResult]:
     every = make_findings(mask, tuple(Subtype), side=Side.LEFT)
     some = make_findings(mask, (Subtype.SDH,), side=Side.BOTH)
     return {
-        "positive": StudyResult.positive(every, num_images=12, case_score_percent=97.4),
-        "negative": StudyResult.negative(num_images=12, case_score_percent=3.2),
+        "positive": StudyResult.positive(
+            every, num_images=12, case_score_percent=97.4, familiarity=FAMILIAR
+        ),
+        "negative": StudyResult.negative(
+            num_images=12, case_score_percent=3.2, familiarity=FAMILIAR
+        ),
         "partly-positive": StudyResult.partial(
-            Reason.INCOMPLETE, some, num_images=9, detail="3 slices are missing"
+            Reason.INCOMPLETE,
+            some,
+            num_images=9,
+            detail="3 slices are missing",
+            familiarity=UNFAMILIAR,
         ),
         "borderline": StudyResult.partial(
             Reason.BORDERLINE, num_images=12, case_score_percent=41.0

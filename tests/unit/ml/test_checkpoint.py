@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from config.errors import ModelError
+from ml import familiarity
 from ml.checkpoint import ModelCard, Thresholds, card_path, load, read_card, save
 from ml.models import registry
 from ml.preprocess import InputSpec
@@ -31,6 +33,7 @@ CARD = ModelCard(
     metrics={"test/dice_ICH": 0.5},
     code_version="0.1.0",
 )
+FAMILIARITY = familiarity.fit([{"noise_hu": 2.0 + seed / 10} for seed in range(20)])
 
 
 def a_model(seed: int = 0) -> nn.Module:
@@ -114,6 +117,41 @@ def test_missing_files_are_named(tmp_path: Path, weights: Path) -> None:
     weights.unlink()
     with pytest.raises(ModelError, match=r"tiny\.safetensors cannot be read"):
         load(weights, CPU)
+
+
+def test_a_card_of_an_older_form_still_loads(weights: Path) -> None:
+    older = json.loads(card_path(weights).read_text())
+    del older["temperature"], older["familiarity"]
+    card_path(weights).write_text(json.dumps(older))
+    card = load(weights, CPU)[1]
+    assert (card.temperature, card.familiarity) == (1.0, None)
+    assert replace(card, weights_sha256="") == CARD
+
+
+def test_temperature_and_familiarity_come_back(tmp_path: Path) -> None:
+    card = replace(CARD, temperature=1.4, familiarity=FAMILIARITY)
+    written = save(tmp_path / "tiny.safetensors", a_model(), card)
+    assert read_card(tmp_path / "tiny.json") == written
+    assert written.familiarity == FAMILIARITY
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])
+def test_a_temperature_by_which_nothing_can_be_divided_is_refused(temperature: float) -> None:
+    with pytest.raises(ValueError, match="temperature is"):
+        replace(CARD, temperature=temperature)
+
+
+def test_an_impossible_temperature_in_a_card_is_a_model_error(weights: Path) -> None:
+    rewrite_card(weights, temperature=0)
+    with pytest.raises(ModelError, match="not a model card"):
+        read_card(card_path(weights))
+
+
+def test_what_changes_results_changes_the_seed_of_the_device_uid() -> None:
+    warm, wary = replace(CARD, temperature=2.0), replace(CARD, familiarity=FAMILIARITY)
+    seeds = {card.device_uid_seed for card in (CARD, warm, wary)}
+    assert len(seeds) == 3
+    assert replace(CARD, data="other", metrics={}).device_uid_seed == CARD.device_uid_seed
 
 
 def test_a_card_that_lacks_a_field_is_refused_by_its_name(weights: Path) -> None:

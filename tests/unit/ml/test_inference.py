@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from config.errors import ModelError, ResourceError, UsageError
+from ml.align import align
 from ml.checkpoint import ModelCard, Thresholds, save
+from ml.familiarity import describe, fit
 from ml.inference import (
     AnalysisCancelledError,
     Precision,
@@ -20,7 +22,7 @@ from ml.inference import (
 )
 from ml.models import registry
 from ml.postprocess import lesions
-from ml.preprocess import InputSpec
+from ml.preprocess import AlignedVolume, InputSpec, resample
 from ml.volume import NUM_CLASSES, Subtype, Volume
 from tests.support.heads import BLOOD_HU, Head, Storage, axial_grid
 
@@ -144,6 +146,73 @@ def test_bfloat16_finds_nearly_the_same(prediction: Prediction) -> None:
     other = half.segment(scan())
     found, expected = other.mask.labels > 0, prediction.mask.labels > 0
     assert 2 * (found & expected).sum() / (found.sum() + expected.sum()) > 0.98
+
+
+def aligned() -> AlignedVolume:
+    volume = scan()
+    return resample(volume, align(volume), SPEC)
+
+
+def test_an_aligned_volume_gives_the_same_prediction(prediction: Prediction) -> None:
+    other = segmenter(BrightIsBlood()).segment_aligned(aligned())
+    np.testing.assert_array_equal(other.mask.labels, prediction.mask.labels)
+    assert other.case_score == prediction.case_score
+    assert other.certainty_percent == prediction.certainty_percent
+
+
+def test_a_volume_of_another_specification_is_refused() -> None:
+    other = replace(aligned(), spec=replace(SPEC, num_slices=1))
+    with pytest.raises(ValueError, match="another specification"):
+        segmenter(BrightIsBlood()).segment_aligned(other)
+
+
+def test_logits_are_those_of_the_network_in_the_order_of_the_slices() -> None:
+    card = replace(CARD, temperature=3.0)
+    told = list(
+        Segmenter(
+            BrightIsBlood(), card, device="cpu", precision=Precision.FP32, batch_slices=3
+        ).logits(aligned())
+    )
+    assert [index for index, _ in told] == list(range(8))
+    logits_ZCSS = np.stack([logits for _, logits in told])
+    assert logits_ZCSS.shape == (8, NUM_CLASSES, SPEC.size, SPEC.size)
+    # whatever the temperature
+    assert (logits_ZCSS[:, 0] == 6).all()
+    assert set(np.unique(logits_ZCSS[:, SUBTYPE])) == {0, 12}
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_a_temperature_changes_how_sure_it_is_and_not_what_it_sees(
+    temperature: float, prediction: Prediction
+) -> None:
+    card = replace(CARD, temperature=temperature)
+    warm = Segmenter(BrightIsBlood(), card, device="cpu", precision=Precision.FP32)
+    other = warm.segment(scan())
+    # only at borders, where the probabilities of pixels mix, may a class change
+    assert (other.mask.labels != prediction.mask.labels).mean() < 1e-3
+    logits = torch.tensor([6.0, 12, 0, 0, 0, 0])
+    inside = 100 * float((logits / temperature).softmax(0)[1])
+    assert 0.75 * inside < other.certainty_percent[SUBTYPE] <= inside
+    assert (other.case_score > prediction.case_score) == (temperature < 1)
+
+
+def test_a_volume_is_compared_with_those_of_the_training(prediction: Prediction) -> None:
+    assert prediction.familiarity is None
+    head, rng = aligned(), np.random.default_rng(0)
+
+    def noisy_by(noise_hu: float) -> AlignedVolume:
+        noise = rng.normal(0, noise_hu, head.hu.shape).astype(np.float32)
+        return replace(head, hu=head.hu + noise)
+
+    known = [describe(noisy_by(0.5 + seed / 24)) for seed in range(24)]
+    card = replace(CARD, familiarity=fit(known))
+    judging = Segmenter(BrightIsBlood(), card, device="cpu", precision=Precision.FP32)
+    usual, noisy = judging.segment(scan()), judging.segment_aligned(noisy_by(20.0))
+    assert usual.familiarity is not None
+    assert noisy.familiarity is not None
+    assert usual.familiarity.is_familiar
+    assert not noisy.familiarity.is_familiar
+    assert "noise_hu" in {each.name for each in noisy.familiarity.unusual}
 
 
 def test_cancelling_stops_before_the_next_batch() -> None:

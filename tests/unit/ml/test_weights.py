@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from config.errors import UsageError
 from ml.checkpoint import card_path, load, read_card
 from ml.inference import Precision, Segmenter
 from ml.phantom import Scan, make_phantom
@@ -14,6 +15,16 @@ MOST_BYTES = 15_000_000
 
 def test_the_light_network_ships() -> None:
     assert "sym-transnet-lite" in shipped()
+
+
+def test_a_network_without_weights_says_what_to_do() -> None:
+    with pytest.raises(UsageError, match="no weights ship for 'sym-transnet', only for "):
+        path_of("sym-transnet")
+
+
+def test_a_model_that_does_not_exist_is_told_apart() -> None:
+    with pytest.raises(UsageError, match="there is no model 'resnet'"):
+        path_of("resnet")
 
 
 @pytest.mark.parametrize("model", shipped())

@@ -1,38 +1,63 @@
 """When a study is positive, negative, borderline or incomplete."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from config.errors import InputError, Reason
 from ml.checkpoint import Thresholds
+from ml.familiarity import Familiarity, Unusual
 from ml.inference import Prediction
 from ml.plane import Alignment
 from ml.readers.dicom import Series
 from ml.volume import Subtype
-from node.pipeline import conclude, result_of, shortfall_of
+from node.pipeline import (
+    LOSSY,
+    SHORTFALLS,
+    conclude,
+    describe,
+    describe_unfamiliar,
+    result_of,
+    shortfall_of,
+)
+from node.pipeline import UNFAMILIAR as UNFAMILIAR_WORDS
 from node.results.outcomes import Outcome, Presence, StudyResult
 from node.selection import Caution, SelectedSeries
-from tests.support.result_inputs import make_grid, make_mask, make_series
+from tests.support.result_inputs import (
+    FAMILIAR,
+    UNFAMILIAR,
+    make_grid,
+    make_mask,
+    make_series,
+)
 
 GRID = make_grid()
 SERIES = make_series(GRID)
 THRESHOLDS = Thresholds(0.4, 0.6, {subtype.name: 0.5 for subtype in Subtype})
 
 
-def predicted(score: float, *subtypes: Subtype) -> Prediction:
+def predicted(
+    score: float, *subtypes: Subtype, familiarity: Familiarity | None = None
+) -> Prediction:
     return Prediction(
         mask=make_mask(GRID, subtypes),
         certainty_percent=dict.fromkeys(subtypes, 90.0),
         case_score=score,
         alignment=Alignment.identity(GRID),
+        familiarity=familiarity,
     )
 
 
 def concluded(
-    score: float, *subtypes: Subtype, series: Series = SERIES, shortfall: str = ""
+    score: float,
+    *subtypes: Subtype,
+    series: Series = SERIES,
+    shortfall: str = "",
+    familiarity: Familiarity | None = None,
 ) -> StudyResult:
-    return conclude(series, predicted(score, *subtypes), THRESHOLDS, shortfall=shortfall).result
+    prediction = predicted(score, *subtypes, familiarity=familiarity)
+    return conclude(series, prediction, THRESHOLDS, shortfall=shortfall).result
 
 
 def test_a_high_score_with_a_lesion_is_positive() -> None:
@@ -70,6 +95,67 @@ def test_lossy_images_make_a_partial_result_at_most() -> None:
     lossy = replace(SERIES, lossy=True)
     assert concluded(0.1, series=lossy).reason is Reason.QUALITY
     assert concluded(0.9, Subtype.SDH, series=lossy).outcome is Outcome.PARTIAL
+
+
+def test_nothing_is_concluded_from_the_absence_of_findings_in_strange_images() -> None:
+    result = concluded(0.1, familiarity=UNFAMILIAR)
+    assert (result.outcome, result.reason) == (Outcome.PARTIAL, Reason.QUALITY)
+    assert result.presence is Presence.UNDETERMINED
+    assert result.detail == (
+        "The images differ from those the model was trained on: noise 9.1 HU, usual 1.5 to 6.0."
+    )
+    assert result.familiarity is UNFAMILIAR
+
+
+def test_a_bleed_in_strange_images_is_shown_all_the_same() -> None:
+    result = concluded(0.9, Subtype.SDH, familiarity=UNFAMILIAR)
+    assert (result.outcome, result.reason) == (Outcome.PARTIAL, Reason.QUALITY)
+    assert [finding.subtype for finding in result.findings] == [Subtype.SDH]
+
+
+def test_a_borderline_score_in_strange_images_stays_borderline_and_says_both() -> None:
+    result = concluded(0.5, familiarity=UNFAMILIAR)
+    assert result.reason is Reason.BORDERLINE
+    assert "noise" in result.detail
+
+
+def test_familiar_images_change_no_outcome() -> None:
+    assert concluded(0.1, familiarity=FAMILIAR).outcome is Outcome.NEGATIVE
+    positive = concluded(0.9, Subtype.SDH, familiarity=FAMILIAR)
+    assert (positive.outcome, positive.familiarity) == (Outcome.POSITIVE, FAMILIAR)
+
+
+def test_every_fault_that_there_is_fits_into_one_detail() -> None:
+    shortfall = " ".join(SHORTFALLS.values())
+    lossy = replace(SERIES, lossy=True)
+    result = concluded(0.1, series=lossy, shortfall=shortfall, familiarity=UNFAMILIAR)
+    assert result.reason is Reason.INCOMPLETE
+    assert result.detail == f"{shortfall} {LOSSY} {UNFAMILIAR_WORDS}."
+
+
+def test_strange_images_are_described_as_far_as_there_is_room() -> None:
+    noise = UNFAMILIAR.unusual[0]
+    step = Unusual("slice_step_mm", 1.0, lowest=2.5, highest=6.0, deviations=-3.0)
+    strange = replace(UNFAMILIAR, unusual=(noise, step))
+    assert describe_unfamiliar(strange, most_characters=200).endswith(
+        ": noise 9.1 HU, usual 1.5 to 6.0; slice step 1.00 mm, usual 2.50 to 6.00."
+    )
+    assert describe_unfamiliar(strange, most_characters=100).endswith("1.5 to 6.0.")
+    assert describe_unfamiliar(strange, most_characters=60) == f"{UNFAMILIAR_WORDS}."
+    together = replace(strange, unusual=(replace(noise, value=3.0),))
+    assert "combination" in describe_unfamiliar(together, most_characters=200)
+    nothing = replace(strange, unusual=())
+    assert "no brain within a skull" in describe_unfamiliar(nothing, most_characters=200)
+
+
+def test_the_administrator_is_told_how_familiar_the_images_are() -> None:
+    analysis = conclude(SERIES, predicted(0.1, familiarity=UNFAMILIAR), THRESHOLDS)
+    told = describe(analysis)["familiarity"]
+    assert isinstance(told, dict)
+    assert (told["is_familiar"], told["distance"], told["limit"]) == (False, 2.375, 1.25)
+    assert told["unusual"]["noise_hu"] == {"value": 9.13, "usual": [1.5, 6.0]}
+    assert json.loads(json.dumps(told)) == told
+    assert describe(conclude(SERIES, predicted(0.1), THRESHOLDS))["familiarity"] is None
 
 
 def test_only_what_may_be_missing_is_a_shortfall() -> None:

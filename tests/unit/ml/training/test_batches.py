@@ -1,5 +1,7 @@
 """Batches: what is drawn, how it is varied, and that chance is an argument."""
 
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 
 from ml.preprocess import network_input
-from ml.training.batches import draw_batch, index_slices
+from ml.training.batches import draw_batch, draw_twice, index_slices, prepared_ahead
 from ml.training.datasets import Splits
 from ml.training.recipes import Augmentation, Recipe
 from ml.volume import Subtype
@@ -97,3 +99,56 @@ def test_half_of_what_is_not_drawn_for_its_lesion_is_healthy(
     showing = (labels > 0).any(dim=2).any(dim=1).float().mean()
     # 0.5 by choice, and of the quarter from anywhere the 4 of 18 slices that show blood
     assert showing == pytest.approx(0.5 + 0.25 * 4 / 18, abs=0.08)
+
+
+def test_shares_of_a_batch_are_together_the_batch(splits: Splits, recipe: Recipe) -> None:
+    index = index_slices(splits.train)
+    images, labels = draw_batch(splits.train, index, recipe, step=3)
+    shares = [
+        draw_batch(splits.train, index, recipe, step=3, rank=rank, num_ranks=2) for rank in (0, 1)
+    ]
+    for rank, (share_images, share_labels) in enumerate(shares):
+        torch.testing.assert_close(share_images, images[rank::2])
+        assert torch.equal(share_labels, labels[rank::2])
+
+
+def test_a_slice_without_labels_is_seen_in_two_ways_at_the_same_place(
+    splits: Splits, recipe: Recipe
+) -> None:
+    first, second = draw_twice(splits.train, recipe, 6, step=0)
+    assert first.shape == (6, 3, 32, 32)
+    assert not torch.equal(first, second)
+    quiet = replace(recipe, augmentation=replace(recipe.augmentation, offset_hu=0, gain=0))
+    quiet = replace(quiet, augmentation=replace(quiet.augmentation, noise_hu=0))
+    first, second = draw_twice(splits.train, quiet, 6, step=0)
+    assert torch.equal(first, second)
+    assert not torch.equal(first, draw_twice(splits.train, quiet, 6, step=1)[0])
+
+
+def test_what_is_prepared_ahead_comes_in_order_from_other_threads() -> None:
+    def make(step: int) -> tuple[int, int]:
+        time.sleep(0.002 * (step % 3))
+        return step, threading.get_ident()
+
+    made = list(prepared_ahead(make, range(5, 17), num_workers=3))
+    assert [step for step, _ in made] == list(range(5, 17))
+    assert threading.get_ident() not in {thread for _, thread in made}
+
+
+def test_no_more_than_a_few_batches_wait() -> None:
+    begun: list[int] = []
+    prepared = prepared_ahead(lambda step: begun.append(step) or step, range(100))
+    assert next(prepared) == 0
+    prepared.close()
+    assert len(begun) <= 3
+
+
+def test_a_fault_in_a_batch_stops_the_training() -> None:
+    def make(step: int) -> int:
+        return 1 // (step - 2)
+
+    prepared = prepared_ahead(make, range(10))
+    assert next(prepared) == -1
+    assert next(prepared) == -1
+    with pytest.raises(ZeroDivisionError):
+        next(prepared)

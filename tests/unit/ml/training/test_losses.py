@@ -1,11 +1,15 @@
 """Cross-entropy plus Dice: what is rewarded and what is not."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ml.training.datasets import UNNAMED
 from ml.training.losses import SegmentationLoss
+from ml.volume import Subtype
 
 EVEN = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 BACKGROUND_ONLY = (1.0, 1e-9, 1e-9, 1e-9, 1e-9, 1e-9)
@@ -57,3 +61,31 @@ def test_a_heavier_class_weighs_more() -> None:
     said[:, 0] = 3.0
     heavy = SegmentationLoss((1.0, 1.0, 5.0, 1.0, 1.0, 1.0))
     assert heavy(said, square(2)) > SegmentationLoss(EVEN)(said, square(2)) + 0.1
+
+
+def test_blood_that_nobody_named_may_be_called_by_any_name() -> None:
+    loss_of = SegmentationLoss(EVEN)
+    truth = square(UNNAMED)
+    as_one, as_another, as_none = (
+        loss_of(sure_of(square(said)), truth) for said in (Subtype.IPH, Subtype.SAH, 0)
+    )
+    assert as_one == pytest.approx(as_another)
+    assert as_one < 1e-3
+    assert as_none > 1
+
+
+def test_unnamed_blood_counts_by_the_mean_weight_of_subtypes() -> None:
+    said = torch.zeros(1, 6, 4, 4)
+    labels = torch.zeros(1, 4, 4, dtype=torch.int64)
+    labels[0, 0] = UNNAMED
+    loss = SegmentationLoss((1.0, 1.0, 5.0, 1.0, 1.0, 2.0))(said, labels)
+    # 12 pixels of background at ln 6, 4 of blood of weight 2 at ln(6 / 5)
+    expected = (12 * math.log(6) + 4 * 2 * math.log(6 / 5)) / (12 + 4 * 2)
+    assert loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_beside_unnamed_blood_the_named_slices_are_judged_as_ever() -> None:
+    both = torch.cat((square(3), square(UNNAMED)))
+    silent = torch.cat((sure_of(square(0)), sure_of(square(1))))
+    loss = SegmentationLoss(BACKGROUND_ONLY)(silent, both)
+    assert loss == pytest.approx(1, abs=0.05)

@@ -24,5 +24,5 @@ def test_a_recipe_weighs_each_class(name: str) -> None:
 
 
 def test_an_unknown_recipe_is_refused_by_a_list_of_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="no recipe 'heavy'; known: lite_phantom, full_phantom"):
+    with pytest.raises(UsageError, match="no recipe 'heavy'; known: lite_phantom, full_phantom,"):
         recipe_named("heavy")

@@ -16,7 +16,14 @@ from node.results.outcomes import (
     StudyResult,
     describe_finding,
 )
-from tests.support.result_inputs import all_results, make_finding, make_grid, make_mask
+from tests.support.result_inputs import (
+    FAMILIAR,
+    UNFAMILIAR,
+    all_results,
+    make_finding,
+    make_grid,
+    make_mask,
+)
 
 MASK = make_mask(make_grid())
 SDH = make_finding(MASK, Subtype.SDH, side=Side.RIGHT)
@@ -86,6 +93,11 @@ def test_a_result_without_contradiction_is_accepted(fields: dict[str, Any]) -> N
         (PARTIAL, {"num_images": 0}, "0 analysed images"),
         (FAILED, {"num_images": 5}, "5 analysed images"),
         (FAILED, {"case_score_percent": 1.0}, "has no score"),
+        # quality against outcome
+        (POSITIVE, {"familiarity": UNFAMILIAR}, "unlike those of the training"),
+        (NEGATIVE, {"familiarity": UNFAMILIAR}, "unlike those of the training"),
+        (FAILED, {"familiarity": FAMILIAR}, "has no images"),
+        (PARTIAL, {"familiarity": replace(UNFAMILIAR, distance=nan)}, "distance and limit"),
         # findings against presence
         (POSITIVE, {"findings": ()}, "needed exactly if haemorrhage"),
         (POSITIVE, {"findings": (IPH,)}, "not those of the findings"),
@@ -174,13 +186,16 @@ def test_a_negative_says_that_it_excludes_nothing() -> None:
 
 
 def test_lines_tell_people_every_number_of_the_result() -> None:
-    result = StudyResult.positive([SDH, IPH], num_images=12, case_score_percent=97.4)
+    result = StudyResult.positive(
+        [SDH, IPH], num_images=12, case_score_percent=97.4, familiarity=FAMILIAR
+    )
     assert result.finding_lines()[1] == (
         "Subdural (SDH), right: 11.0 ml, mean 62 HU, diameter 21 mm, AI score 93%"
     )
     assert result.case_lines() == [
         "Total: 24.5 ml",
         "AI score of the case: 97% (not a probability)",
+        "Distance to the training data: 0.61 (limit 1.25)",
         "Images analysed: 12",
     ]
     partial = StudyResult.partial(Reason.INCOMPLETE, num_images=9, detail="3 slices are missing")

@@ -121,8 +121,27 @@ def test_every_outcome_reads_back_to_its_conclusion(name: str, tmp_path: Path) -
     assert read.reason is result.reason
     assert read.subtypes == result.subtypes
     assert read.case_score_percent == result.case_score_percent
+    familiarity = result.familiarity
+    assert read.training_distance == (None if familiarity is None else familiarity.distance)
+    assert read.training_limit == (None if familiarity is None else familiarity.limit)
     assert read.volumes_ml == {f.subtype: round(f.volume_ml, 2) for f in result.findings}
     assert len(read.segment_numbers) == len(result.findings)
+
+
+def test_a_negative_of_images_unlike_those_of_the_training_leaves_no_result() -> None:
+    document = report("negative")
+    quality = item_of(document, codes.IMAGE_QUALITY)
+    say(quality, codes.UNLIKE_TRAINING)
+    assert no_result(document)
+    say(quality, Code("0", "99OTHER", "Good"))
+    assert no_result(document)
+
+
+def test_a_report_that_says_nothing_about_quality_is_read_as_before() -> None:
+    document = report("negative")
+    evaluations(document).ContentSequence.remove(item_of(document, codes.IMAGE_QUALITY))
+    read = interpret_report(document)
+    assert (read.conclusion, read.training_distance) == (Conclusion.NEGATIVE, None)
 
 
 @pytest.mark.parametrize("reason", Reason)
