@@ -4,7 +4,6 @@ import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,45 +12,11 @@ from ml.data.manifest import STUDIES, Entry, Manifest, entry_of, write_manifest
 from ml.data.prepare import Making, finished, new_folder
 from ml.data.splits import Split
 from ml.data.studies import Study, Truth, write_study
-from ml.phantom import (
-    Difficulty,
-    digest_of_templates,
-    find_templates,
-    load_template,
-    make_phantom,
-    sample_scan,
-    sample_subtypes,
-)
+from ml.phantom import Population, digest_of_templates, find_templates, make_patient
 from ml.volume import Volume
 
-_STREAM = 77
-"""As in training: the same seed is the same patient there and here."""
 
-
-@dataclass(frozen=True)
-class PhantomOptions:
-    """Which phantoms are made.
-
-    Attributes
-    ----------
-    healthy
-        Share of patients without a bleed.
-    difficulty
-        How far brightness alone tells blood from what is none.
-    matrix
-        Rows and columns of a slice.
-    template_share
-        Share of heads whose anatomy comes from the templates that `find_templates` finds; where it
-        finds none, implicit functions draw all of them.
-    """
-
-    healthy: float = 0.37
-    difficulty: Difficulty = Difficulty.STANDARD
-    matrix: int = 256
-    template_share: float = 0.0
-
-
-def phantom_study(seed: int, options: PhantomOptions) -> Study:
+def phantom_study(seed: int, population: Population) -> Study:
     """Make the phantom of a seed.
 
     Returns
@@ -59,24 +24,14 @@ def phantom_study(seed: int, options: PhantomOptions) -> Study:
     Study
         Whole Hounsfield units, as a scanner stores them. It is its patient's only one.
     """
-    rng = np.random.default_rng([seed, _STREAM])
-    subtypes = sample_subtypes(rng, healthy=options.healthy)
-    scan = sample_scan(rng, matrix=options.matrix)
-    templates = find_templates() if rng.uniform() < options.template_share else None
-    phantom = make_phantom(
-        seed,
-        subtypes,
-        scan=scan,
-        difficulty=options.difficulty,
-        template=None if templates is None else load_template(templates),
-    )
+    phantom = make_patient(seed, population)
     name = f"phantom-{seed:07d}"
     return Study(
         study_id=name,
         patient_id=name,
         volume=Volume(np.rint(phantom.volume.hu), phantom.volume.grid),
         truth=Truth(mask=phantom.mask),
-        slice_thickness_mm=scan.slice_step_mm,
+        slice_thickness_mm=phantom.scan.slice_step_mm,
     )
 
 
@@ -84,7 +39,7 @@ def prepare_phantoms(
     out: Path,
     seeds: Sequence[int],
     *,
-    options: PhantomOptions,
+    population: Population,
     making: Making,
     num_workers: int = 2,
     step: Callable[[], object] = lambda: None,
@@ -97,8 +52,8 @@ def prepare_phantoms(
         Folder of the data set; it must not exist yet.
     seeds
         One for each patient.
-    options
-        The same seeds and options give the same studies, however many processes make them.
+    population
+        The same seeds and population give the same studies, however many processes make them.
     making, step
         As for `ml.data.prepare.prepare`.
     num_workers
@@ -110,16 +65,16 @@ def prepare_phantoms(
         If the folder exists or cannot be written.
     """
     with new_folder(out) as folder:
-        entries = _made(folder, seeds, options, num_workers, step)
+        entries = _made(folder, seeds, population, num_workers, step)
         manifest = finished(
             entries,
             (),
             layout="phantoms",
             options={
-                "healthy": options.healthy,
-                "difficulty": str(options.difficulty),
-                "matrix": options.matrix,
-                "template_share": options.template_share,
+                "healthy": population.healthy,
+                "difficulty": str(population.difficulty),
+                "matrix": population.matrix,
+                "template_share": population.template_share,
                 "templates_sha256": digest_of_templates(find_templates()),
             },
             making=making,
@@ -131,14 +86,14 @@ def prepare_phantoms(
 def _made(
     folder: Path,
     seeds: Sequence[int],
-    options: PhantomOptions,
+    population: Population,
     num_workers: int,
     step: Callable[[], object],
 ) -> list[Entry]:
     if num_workers == 1:
         entries = []
         for seed in seeds:
-            entries.append(_make(seed, options, folder))
+            entries.append(_make(seed, population, folder))
             step()
         return entries
     # for the processes to come: products of matrices on one thread, or they wait for each other
@@ -146,7 +101,7 @@ def _made(
     # a forked process would inherit threads in an unknown state
     spawning = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_workers, mp_context=spawning) as pool:
-        making = [pool.submit(_make, seed, options, folder) for seed in seeds]
+        making = [pool.submit(_make, seed, population, folder) for seed in seeds]
         try:
             for _ in as_completed(making):
                 step()
@@ -155,8 +110,8 @@ def _made(
             pool.shutdown(cancel_futures=True)
 
 
-def _make(seed: int, options: PhantomOptions, folder: Path) -> Entry:
-    study = phantom_study(seed, options)
+def _make(seed: int, population: Population, folder: Path) -> Entry:
+    study = phantom_study(seed, population)
     path = folder / STUDIES / f"{study.study_id}.npz"
     write_study(path, study)
     return entry_of(study, path, Split.TRAIN)

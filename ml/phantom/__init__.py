@@ -2,6 +2,7 @@
 
 from ml.phantom.anatomy import Difficulty
 from ml.phantom.lesions import sample_subtypes
+from ml.phantom.patients import Population, make_patient
 from ml.phantom.phantom import Phantom, make_phantom
 from ml.phantom.pose import Scan, sample_scan
 from ml.phantom.series import ct_datasets, localizer_dataset, write_localizer, write_series
@@ -10,6 +11,7 @@ from ml.phantom.template import Template, digest_of_templates, find_templates, l
 __all__ = [
     "Difficulty",
     "Phantom",
+    "Population",
     "Scan",
     "Template",
     "ct_datasets",
@@ -17,6 +19,7 @@ __all__ = [
     "find_templates",
     "load_template",
     "localizer_dataset",
+    "make_patient",
     "make_phantom",
     "sample_scan",
     "sample_subtypes",

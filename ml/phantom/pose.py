@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from ml.volume import Grid
 
 _LPS_TO_LAS = np.array([1.0, -1.0, 1.0])
+_STEPS_MM = (1.25, 2.0, 2.5, 3.0, 4.0, 4.5, 5.0, 6.0)
+_STEP_CHANCES = (0.02, 0.04, 0.1, 0.1, 0.16, 0.12, 0.36, 0.1)
+"""Slice steps of head CT, and how often they are drawn."""
+_UPPER_STEP_MM = 7.0
 
 
 @dataclass(frozen=True)
@@ -74,17 +78,23 @@ class Scan:
         return self.field_of_view_mm / self.matrix
 
 
-def sample_scan(
-    rng: np.random.Generator, *, matrix: int = 256, num_slices: int = 32, slice_step_mm: float = 5.0
-) -> Scan:
-    """Draw what varies between scans of one protocol: field of view, tilt, holder."""
-    tilted = rng.uniform() < 0.3
+def sample_scan(rng: np.random.Generator, *, matrix: int = 256) -> Scan:
+    """Draw a protocol as sites have them.
+
+    Slices of 1.25 to 6 mm, some stacks with thicker slices in their upper half, a tilted gantry in
+    every third scan, a field of view that begins above or below the skull base.
+    """
+    step_mm = float(rng.choice(_STEPS_MM, p=_STEP_CHANCES))
+    upper_mm = _UPPER_STEP_MM if step_mm >= 4 and rng.uniform() < 0.25 else step_mm
+    scanned_mm = rng.uniform(145, 180)
     return Scan(
-        num_slices=num_slices,
+        num_slices=round(2 * scanned_mm / (step_mm + upper_mm)),
         matrix=matrix,
-        field_of_view_mm=rng.uniform(220, 250),
-        slice_step_mm=slice_step_mm,
-        gantry_tilt_deg=rng.uniform(-8, 20) if tilted else 0.0,
+        field_of_view_mm=rng.uniform(210, 250),
+        slice_step_mm=step_mm,
+        upper_step_mm=upper_mm,
+        centre_mm=rng.uniform(0, 12),
+        gantry_tilt_deg=rng.uniform(-8, 22) if rng.uniform() < 0.35 else 0.0,
         head_holder=rng.uniform() < 0.85,
     )
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
@@ -28,6 +29,8 @@ Made = TypeVar("Made")
 
 _LEAST_PIXELS = 12
 """A slice counts as one that shows a subtype from so many pixels on."""
+_LEAST_BLUR = 0.3
+"""Below so many pixels a blur would change nothing."""
 _GREY_HU = 30.0
 """Contrast is varied about this value."""
 
@@ -196,12 +199,16 @@ def _draw_place(
 def _noisy_input(
     case: Case, slice_index: int, augmentation: Augmentation, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Vary brightness, contrast and noise in HU, then make the input of one slice."""
+    """Vary brightness, contrast, sharpness and noise in HU, then make the input of one slice."""
     needed = np.unique(context(case.grid, case.spec)[slice_index])
     gain = 1 + rng.normal(0, augmentation.gain)
     offset_hu = rng.normal(0, augmentation.offset_hu)
     noise_hu = np.float32(rng.uniform(0, augmentation.noise_hu))
+    blur_pixels = rng.uniform(0, augmentation.blur_pixels) * (rng.uniform() < 0.5)
     hu = case.hu[needed] * np.float32(gain) + np.float32(_GREY_HU * (1 - gain) + offset_hu)
+    if blur_pixels > _LEAST_BLUR:
+        # a soft kernel: the border of bone and brain of a real head is far wider than a phantom's
+        hu = ndimage.gaussian_filter(hu, (0, blur_pixels, blur_pixels), truncate=3)
     hu += noise_hu * rng.standard_normal(hu.shape, np.float32)
     # the other slices are not looked at: zeros that are never touched cost nothing
     varied = np.zeros(case.hu.shape, np.float32)

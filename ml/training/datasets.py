@@ -21,15 +21,7 @@ from rich.progress import track
 
 import ml
 from ml.align import Alignment, align
-from ml.phantom import (
-    Phantom,
-    Scan,
-    digest_of_templates,
-    find_templates,
-    load_template,
-    make_phantom,
-    sample_subtypes,
-)
+from ml.phantom import Phantom, Population, digest_of_templates, find_templates, make_patient
 from ml.preprocess import AlignedVolume, InputSpec, resample, resample_labels
 from ml.training.recipes import PhantomSource
 from ml.volume import NUM_CLASSES, Grid
@@ -38,9 +30,6 @@ logger = logging.getLogger(__name__)
 
 # Axes: Z slice, S row and column of the aligned image
 
-_STEPS_MM = (1.25, 2.0, 2.5, 3.0, 4.0, 4.5, 5.0, 6.0)
-_STEP_CHANCES = (0.02, 0.04, 0.1, 0.1, 0.16, 0.12, 0.36, 0.1)
-"""Slice steps of head CT, and how often they are drawn."""
 _CODE_THAT_MAKES_CASES = ("phantom/*.py", "align/*.py", "plane.py", "preprocess.py")
 
 
@@ -110,40 +99,15 @@ class Splits:
     unlabelled: tuple[Case, ...] = ()
 
 
-def sample_scan(rng: np.random.Generator, matrix: int) -> Scan:
-    """Draw a protocol as sites have them.
-
-    Slices of 1.25 to 6 mm, one stack in eight with thicker slices in its upper half, a tilted
-    gantry in every third scan, a field of view that begins above or below the skull base.
-    """
-    step_mm = float(rng.choice(_STEPS_MM, p=_STEP_CHANCES))
-    upper_mm = 7.0 if step_mm >= 4 and rng.uniform() < 0.25 else step_mm
-    scanned_mm = rng.uniform(145, 180)
-    return Scan(
-        num_slices=round(2 * scanned_mm / (step_mm + upper_mm)),
-        matrix=matrix,
-        field_of_view_mm=rng.uniform(210, 250),
-        slice_step_mm=step_mm,
-        upper_step_mm=upper_mm,
-        centre_mm=rng.uniform(0, 12),
-        gantry_tilt_deg=rng.uniform(-8, 22) if rng.uniform() < 0.35 else 0.0,
-        head_holder=rng.uniform() < 0.85,
-    )
-
-
 def make_head(seed: int, source: PhantomSource) -> Phantom:
     """Scan the patient of a seed, with the true mask on the grid of the scan."""
-    rng = np.random.default_rng([seed, 77])
-    subtypes = sample_subtypes(rng, healthy=source.healthy)
-    scan = sample_scan(rng, source.matrix)
-    folder = find_templates() if rng.uniform() < source.template_share else None
-    return make_phantom(
-        seed,
-        subtypes,
-        scan=scan,
+    population = Population(
+        healthy=source.healthy,
         difficulty=source.difficulty,
-        template=None if folder is None else load_template(folder),
+        matrix=source.matrix,
+        template_share=source.template_share,
     )
+    return make_patient(seed, population)
 
 
 def make_case(seed: int, source: PhantomSource, spec: InputSpec) -> Case:

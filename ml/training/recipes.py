@@ -60,6 +60,8 @@ class Augmentation:
         Standard deviations of brightness and of relative contrast.
     noise_hu
         Largest standard deviation of added noise.
+    blur_pixels
+        Largest standard deviation of a blur, in half of the slices.
     """
 
     flip: float = 0.5
@@ -69,6 +71,7 @@ class Augmentation:
     offset_hu: float = 2.0
     gain: float = 0.04
     noise_hu: float = 5.0
+    blur_pixels: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -186,7 +189,8 @@ def lite_phantom() -> Recipe:
             first_seed=3_000_000,
             template_share=0.6,
         ),
-        num_steps=7000,
+        augmentation=Augmentation(blur_pixels=1.3),
+        num_steps=3600,
         lesion_share=0.55,
         class_weights=(1.0, 1.5, 2.0, 1.5, 2.0, 2.0),
         average_decay=0.998,

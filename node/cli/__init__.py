@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from node.cli import overview, queue, service, tools, training
+from node.cli import data, evaluating, overview, queue, reproducing, service, tools, training
 from node.cli.border import PROGRAM, CommandGroup
 
 app = typer.Typer(
@@ -49,6 +49,7 @@ def root(
 
 
 RUN, LOOK, TRY = "Run the node", "Look after the node", "Try and test"
+LEARN = "Train and measure models"
 
 COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     (RUN, service.serve),
@@ -61,11 +62,15 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     (TRY, tools.send),
     (TRY, tools.echo),
     (TRY, tools.synth),
-    (TRY, training.train),
+    (LEARN, training.train),
+    (LEARN, evaluating.evaluate),
+    (LEARN, reproducing.reproduce),
+    (LEARN, reproducing.experiment),
 )
 for panel, command in COMMANDS:
     app.command(rich_help_panel=panel)(command)
 app.add_typer(queue.app, name="queue", rich_help_panel=LOOK)
+app.add_typer(data.app, name="data", rich_help_panel=LEARN)
 
 
 def main() -> None:

@@ -140,14 +140,14 @@ def phantoms(
 ) -> None:
     """Make a data set of synthetic heads; the same seeds give the same studies."""
     making = _making(shares, split_seed)
-    from ml.data.synthetic import PhantomOptions, prepare_phantoms  # noqa: PLC0415 - as above
-    from ml.phantom import Difficulty  # noqa: PLC0415
+    from ml.data.synthetic import prepare_phantoms  # noqa: PLC0415 - as above
+    from ml.phantom import Difficulty, Population  # noqa: PLC0415 - as above
 
     with progress("making phantoms", total=num, shown=not as_json) as bar:
         manifest = prepare_phantoms(
             out,
             range(first_seed, first_seed + num),
-            options=PhantomOptions(healthy, Difficulty(difficulty), matrix, template_share),
+            population=Population(healthy, Difficulty(difficulty), matrix, template_share),
             making=making,
             num_workers=workers,
             step=bar.step,

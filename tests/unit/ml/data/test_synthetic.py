@@ -12,17 +12,19 @@ from ml.data.manifest import Manifest, read_manifest, studies_of, verify
 from ml.data.prepare import Making
 from ml.data.splits import Shares, Split
 from ml.data.studies import LabelKind
-from ml.data.synthetic import PhantomOptions, phantom_study, prepare_phantoms
-from ml.phantom import Difficulty
+from ml.data.synthetic import phantom_study, prepare_phantoms
+from ml.phantom import Difficulty, Population
 
 NOW = datetime(2031, 3, 4, tzinfo=UTC)
-SMALL = PhantomOptions(matrix=32, healthy=0.5, template_share=0.0)
+SMALL = Population(matrix=32, healthy=0.5, template_share=0.0)
 
 
-def run(out: Path, num: int = 3, options: PhantomOptions = SMALL, **choices: Any) -> Manifest:
+def run(out: Path, num: int = 3, population: Population = SMALL, **choices: Any) -> Manifest:
     making = Making(NOW, "0.1.0", Shares(0, 0, 1))
     choices = {"num_workers": 1, **choices}
-    return prepare_phantoms(out, range(900, 900 + num), options=options, making=making, **choices)
+    return prepare_phantoms(
+        out, range(900, 900 + num), population=population, making=making, **choices
+    )
 
 
 def test_phantoms_are_a_data_set_like_any_other(tmp_path: Path) -> None:
@@ -49,15 +51,15 @@ def test_phantoms_are_a_data_set_like_any_other(tmp_path: Path) -> None:
 
 def test_all_are_healthy_or_all_bleed_on_demand(tmp_path: Path) -> None:
     for healthy, bleeds in ((1.0, False), (0.0, True)):
-        options = PhantomOptions(matrix=32, healthy=healthy, template_share=0.0)
-        manifest = run(tmp_path / str(healthy), 2, options)
+        population = Population(matrix=32, healthy=healthy, template_share=0.0)
+        manifest = run(tmp_path / str(healthy), 2, population)
         assert [entry.bleeds for entry in manifest.studies] == [bleeds, bleeds]
 
 
 def test_difficulty_reaches_the_phantom() -> None:
     easy, hard = (
         phantom_study(
-            900, PhantomOptions(matrix=32, healthy=0, difficulty=difficulty, template_share=0.0)
+            900, Population(matrix=32, healthy=0, difficulty=difficulty, template_share=0.0)
         )
         for difficulty in (Difficulty.EASY, Difficulty.HARD)
     )

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from ml.phantom.pose import sample_scan
 from ml.preprocess import InputSpec
-from ml.training.datasets import make_case, prepare, read_case, sample_scan, write_case
+from ml.training.datasets import make_case, prepare, read_case, write_case
 from ml.training.recipes import PhantomSource
 from ml.volume import Subtype
 
@@ -65,7 +66,7 @@ def test_patients_are_made_once_and_belong_to_one_split(tmp_path: Path) -> None:
 
 
 def test_protocols_differ_and_reach_over_a_head() -> None:
-    scans = [sample_scan(np.random.default_rng(seed), 256) for seed in range(60)]
+    scans = [sample_scan(np.random.default_rng(seed), matrix=256) for seed in range(60)]
     assert {scan.slice_step_mm for scan in scans} >= {2.5, 3.0, 4.0, 5.0, 6.0}
     assert any(scan.gantry_tilt_deg for scan in scans)
     assert not all(scan.gantry_tilt_deg for scan in scans)
