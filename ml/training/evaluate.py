@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ml.checkpoint import Thresholds
-from ml.postprocess import clean, lesions
+from ml.postprocess import clean
 from ml.preprocess import network_input
 from ml.scoring import case_score
 from ml.training.datasets import Case
@@ -24,12 +24,6 @@ from ml.volume import Mask, Subtype
 # Axes: N slices, C class, S row and column of the aligned image
 
 _SLICES_AT_ONCE = 8
-_HEALTHY_BELOW_LOWER = 0.95
-_HEALTHY_BELOW_UPPER = 0.99
-_FALSE_SUBTYPES = 0.03
-"""Share of patients without a subtype in whom it may be reported all the same."""
-_LEAST_ML, _MOST_ML = 0.1, 1.0
-"""Between these the minimum volume of a subtype is chosen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +51,17 @@ class Outcome:
 
 
 @torch.inference_mode()
-def assess(model: nn.Module, case: Case, device: torch.device) -> Outcome:
+def assess(
+    model: nn.Module, case: Case, device: torch.device, *, temperature: float = 1.0
+) -> Outcome:
     """Segment a patient on the aligned grid.
 
     Parameters
     ----------
     model
         In evaluation mode, on `device`.
+    temperature
+        What logits are divided by before the softmax.
     """
     aligned, grid = case.aligned, case.aligned_grid
     said = np.empty_like(case.labels)
@@ -72,7 +70,7 @@ def assess(model: nn.Module, case: Case, device: torch.device) -> Outcome:
     for slices in np.array_split(np.arange(len(said)), num_batches):
         image_NCSS = torch.from_numpy(network_input(aligned, slices)).to(device)
         image_NCSS = image_NCSS.to(memory_format=torch.channels_last)
-        probability_NCSS = model(image_NCSS).float().softmax(dim=1).cpu().numpy()
+        probability_NCSS = (model(image_NCSS).float() / temperature).softmax(dim=1).cpu().numpy()
         said[slices] = probability_NCSS.argmax(axis=1)
         suspicion += [
             (1 - probability_NCSS[number, 0], float(grid.voxel_ml[index]))
@@ -146,36 +144,6 @@ def mean_dice(pairs: Sequence[tuple[Mask, Mask]], subtype: Subtype | None) -> tu
     return (float(np.mean(present)) if present else math.nan), len(present)
 
 
-def choose_thresholds(outcomes: Sequence[Outcome]) -> Thresholds:
-    """Choose thresholds on validation patients.
-
-    The lower score is the one below which 95 % of the patients without a bleed lie, the upper one
-    that of 99 %. Where patients with and without a bleed are well apart, both move halfway to the
-    score that 95 % of the patients with a bleed reach. The least volume of a lesion is the one that
-    the largest lesion exceeds in 3 % of the patients without that subtype, within 0.1 to 1 ml.
-    """
-    healthy = np.array([each.score for each in outcomes if not each.has_bleed])
-    bleeding = np.array([each.score for each in outcomes if each.has_bleed])
-    lower = float(np.quantile(healthy, _HEALTHY_BELOW_LOWER)) if healthy.size else 0.0
-    upper = float(np.quantile(healthy, _HEALTHY_BELOW_UPPER)) if healthy.size else 0.0
-    if bleeding.size:
-        reached = float(np.quantile(bleeding, 1 - _HEALTHY_BELOW_LOWER))
-        lower, upper = max(lower, (lower + reached) / 2), max(upper, (upper + reached) / 2)
-    minimum_ml = {subtype.name: _minimum_ml(outcomes, subtype) for subtype in Subtype}
-    return Thresholds(round(lower, 4), round(max(lower, upper), 4), minimum_ml)
-
-
-def _minimum_ml(outcomes: Sequence[Outcome], subtype: Subtype) -> float:
-    """Volume that the largest lesion of a subtype exceeds in 3 % of the patients without it."""
-    largest_ml = [
-        max((lesion.volume_ml for lesion in lesions(each.said, subtype)), default=0.0)
-        for each in outcomes
-        if not (each.truth.labels == subtype).any()
-    ]
-    exceeded = float(np.quantile(largest_ml, 1 - _FALSE_SUBTYPES)) if largest_ml else 0.0
-    return round(min(max(exceeded, _LEAST_ML), _MOST_ML), 2)
-
-
 def measure(
     outcomes: Sequence[Outcome], thresholds: Thresholds, *, prefix: str
 ) -> Mapping[str, float]:
@@ -198,8 +166,8 @@ def measure(
         name = "ICH" if subtype is None else subtype.name
         figures[f"dice_{name}"], figures[f"patients_{name}"] = mean_dice(pairs, subtype)
     scores = np.array([each.score for each in outcomes])
-    bleeds = np.array([each.has_bleed for each in outcomes])
-    large_enough = np.array([bool(said.labels.any()) for _, said in pairs])
+    bleeds = np.array([each.has_bleed for each in outcomes], bool)
+    large_enough = np.array([bool(said.labels.any()) for _, said in pairs], bool)
     positive = (scores >= thresholds.upper_score) & large_enough
     negative = scores < thresholds.lower_score
     figures["sensitivity"], figures["missed"] = _share(positive[bleeds]), _share(negative[bleeds])
@@ -209,8 +177,8 @@ def measure(
     level = scores[bleeds][:, None] == scores[~bleeds]
     figures["auc"] = _share(above) + _share(level) / 2
     for subtype in Subtype:
-        reported = np.array([(said.labels == subtype).any() for _, said in pairs])
-        present = np.array([(truth.labels == subtype).any() for truth, _ in pairs])
+        reported = np.array([(said.labels == subtype).any() for _, said in pairs], bool)
+        present = np.array([(truth.labels == subtype).any() for truth, _ in pairs], bool)
         figures[f"found_{subtype.name}"] = _share(reported[present])
         figures[f"false_{subtype.name}"] = _share(reported[~present])
     return {

@@ -1,5 +1,6 @@
-"""The end of a training: thresholds chosen on validation, figures, weights and card."""
+"""The end of a training: temperature and thresholds from validation, figures, weights, card."""
 
+import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,11 +10,19 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ml.checkpoint import ModelCard, save
+from ml.checkpoint import ModelCard, Thresholds, save
+from ml.evaluation.calibration import fit_temperature, join
+from ml.evaluation.cases import CaseResult
+from ml.evaluation.cases import assess as measure_case
+from ml.evaluation.thresholds import choose_thresholds
+from ml.evaluation.voxels import sample_aligned
+from ml.familiarity import LEAST_VOLUMES, FamiliarityModel, describe, fit
+from ml.inference import Precision, Prediction, Segmenter
 from ml.training.datasets import UNNAMED, Case, Splits, digest_of_source
-from ml.training.evaluate import Outcome, assess, choose_thresholds, measure
+from ml.training.evaluate import Outcome, assess, measure
 from ml.training.recipes import Recipe
 from ml.training.state import flat
+from ml.volume import Subtype
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +37,7 @@ def finish(
     model_version: str,
     data: str | None = None,
 ) -> ModelCard:
-    """Choose thresholds on validation, measure validation and test, write weights and card.
+    """Calibrate on validation, measure validation and test, write weights and card.
 
     Parameters
     ----------
@@ -43,9 +52,13 @@ def finish(
     data
         What the card says of the patients; None if they are the phantoms of the recipe.
     """
-    validated = _assess_all(model, splits.validation, device)
-    thresholds = choose_thresholds(validated)
-    tested = _assess_all(model, splits.test, device)
+    validation, test = _known(splits.validation), _known(splits.test)
+    temperature = _temperature(recipe, model, validation, device)
+    validated = [assess(model, each, device, temperature=temperature) for each in validation]
+    thresholds = choose_thresholds(
+        [_result(outcome, case) for outcome, case in zip(validated, validation, strict=True)]
+    )
+    tested = [assess(model, each, device, temperature=temperature) for each in test]
     card = ModelCard(
         name=recipe.name,
         version=model_version,
@@ -60,6 +73,8 @@ def finish(
             **measure(tested, thresholds, prefix="test"),
         },
         code_version=_code_version(),
+        temperature=temperature,
+        familiarity=_familiarity((*splits.train, *splits.validation)),
         data_digest=recipe.data_digest or digest_of_source(recipe.phantoms, recipe.input),
     )
     return save(weights_path(recipe, out), model, card)
@@ -70,8 +85,8 @@ def weights_path(recipe: Recipe, out: Path) -> Path:
     return out / f"{recipe.name}.safetensors"
 
 
-def _assess_all(model: nn.Module, cases: Sequence[Case], device: torch.device) -> list[Outcome]:
-    """Assess those patients in whom each subtype is known."""
+def _known(cases: Sequence[Case]) -> list[Case]:
+    """Leave out patients in whom not each subtype is known."""
     known = [case for case in cases if not (case.labels == UNNAMED).any()]
     if len(known) < len(cases):
         logger.info(
@@ -79,7 +94,49 @@ def _assess_all(model: nn.Module, cases: Sequence[Case], device: torch.device) -
             len(cases) - len(known),
             len(cases),
         )
-    return [assess(model, case, device) for case in known]
+    return known
+
+
+def _temperature(
+    recipe: Recipe, model: nn.Module, validation: Sequence[Case], device: torch.device
+) -> float:
+    """Fit the temperature on validation voxels; 1 without validation patients."""
+    if not validation:
+        return 1.0
+    card = ModelCard(
+        name=recipe.name,
+        version="",
+        network=recipe.network,
+        network_config=recipe.network_config,
+        input=recipe.input,
+        thresholds=Thresholds(0.0, 1.0, {subtype.name: 0.0 for subtype in Subtype}),
+        data="",
+        recipe={},
+        metrics={},
+        code_version="",
+    )
+    # a copy, since a segmenter freezes its network
+    segmenter = Segmenter(copy.deepcopy(model), card, device=str(device), precision=Precision.FP32)
+    samples = [
+        sample_aligned(segmenter, case.aligned, case.labels, seed=case.seed) for case in validation
+    ]
+    return fit_temperature(join(samples))
+
+
+def _result(outcome: Outcome, case: Case) -> CaseResult:
+    """Say in numbers what thresholds are chosen by, on the aligned grid."""
+    prediction = Prediction(outcome.said, {}, outcome.score, case.alignment)
+    name = str(case.seed)
+    return measure_case(
+        prediction, outcome.truth, study_id=name, patient_id=name, minimum_ml={}, seconds=0.0
+    )
+
+
+def _familiarity(cases: Sequence[Case]) -> FamiliarityModel | None:
+    """Learn how the heads look; nothing from too few of them."""
+    if len(cases) < LEAST_VOLUMES:
+        return None
+    return fit([describe(case.aligned) for case in cases])
 
 
 def _story_of_phantoms(recipe: Recipe) -> str:

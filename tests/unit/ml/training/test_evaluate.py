@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ml.checkpoint import Thresholds
 from ml.training.datasets import Case
-from ml.training.evaluate import Outcome, assess, choose_thresholds, dice, mean_dice, measure
+from ml.training.evaluate import Outcome, assess, dice, mean_dice, measure
 from ml.volume import Mask, Subtype
 
 from .conftest import MakeCase
@@ -68,32 +68,6 @@ def test_patients_without_a_subtype_are_left_out_of_its_mean(make_case: MakeCase
     assert of_any == pytest.approx(1)
     assert num_patients == 2
     assert mean_dice(pairs, Subtype.EDH)[1] == 0
-
-
-def test_scores_that_are_well_apart_get_thresholds_between_them(make_case: MakeCase) -> None:
-    outcomes = [outcome(make_case(n), 0.1 + n / 1000) for n in range(20)]
-    outcomes += [outcome(make_case(n, Subtype.IPH), 0.9, Subtype.IPH) for n in range(20)]
-    thresholds = choose_thresholds(outcomes)
-    assert thresholds.lower_score == pytest.approx((0.118 + 0.9) / 2, abs=2e-3)
-    assert thresholds.lower_score <= thresholds.upper_score < 0.9
-
-
-def test_where_scores_overlap_healthy_heads_decide(make_case: MakeCase) -> None:
-    outcomes = [outcome(make_case(n), n / 100) for n in range(101)]
-    outcomes += [outcome(make_case(n, Subtype.IPH), 0.3, Subtype.IPH) for n in range(20)]
-    thresholds = choose_thresholds(outcomes)
-    assert thresholds.lower_score == pytest.approx(0.95)
-    assert thresholds.upper_score == pytest.approx(0.99)
-
-
-def test_the_least_volume_follows_false_lesions_within_bounds(make_case: MakeCase) -> None:
-    silent = [outcome(make_case(n), 0.1) for n in range(10)]
-    assert choose_thresholds(silent).minimum_of(Subtype.EDH) == 0.1
-    right = [outcome(make_case(n, Subtype.EDH), 0.9, Subtype.EDH) for n in range(10)]
-    assert choose_thresholds(silent + right).minimum_of(Subtype.EDH) == 0.1
-    # 2 slices of 100 pixels of 49 mm2 and 5 mm: 49 ml called EDH in patients with SDH
-    false = [outcome(make_case(n, Subtype.SDH), 0.9, Subtype.EDH) for n in range(10)]
-    assert choose_thresholds(silent + false).minimum_of(Subtype.EDH) == 1.0
 
 
 def test_figures_count_patients(make_case: MakeCase) -> None:
