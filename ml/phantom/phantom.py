@@ -132,13 +132,8 @@ def make_phantom(
         ]
         slab = _render(head, pose, grid, imaging, bleeds)
         mask = Mask(labels=_labels(slab, grid), grid=grid)
-        small = [subtype for subtype in wanted if mask.volume_ml(subtype) < _LEAST_ML]
-        if not small:
+        if not _grow(draws, mask):
             break
-        for subtype in small:
-            draws[subtype] += 1
-            if draws[subtype] == _MAX_DRAWS:
-                raise ValueError(f"no {_LEAST_ML} ml of {subtype.name} fit into the scanned part")
     hu = scanned(np.random.default_rng([seed, 1]), slab.hu, scan, imaging)
     yaw_deg, midline_mm = true_midline(pose, grid)
     return Phantom(
@@ -150,6 +145,16 @@ def make_phantom(
         scan=scan,
         imaging=imaging,
     )
+
+
+def _grow(draws: dict[Subtype, int], mask: Mask) -> bool:
+    """Have what is too small drawn anew, in place; say whether there was any."""
+    small = [subtype for subtype in draws if mask.volume_ml(subtype) < _LEAST_ML]
+    for subtype in small:
+        draws[subtype] += 1
+        if draws[subtype] == _MAX_DRAWS:
+            raise ValueError(f"no {_LEAST_ML} ml of {subtype.name} fit into the scanned part")
+    return bool(small)
 
 
 def _draw_bleeds(

@@ -90,8 +90,8 @@ class Stepper:
         precision: Precision,
         team: Team,
     ) -> None:
-        self._recipe, self._state, self._team = recipe, state, team
-        self._device, self._precision = device, precision
+        self.recipe, self.state, self.team = recipe, state, team
+        self.device, self.precision = device, precision
         self._model = shared(state.model, team, device)
         self._loss_of = SegmentationLoss(recipe.class_weights).to(device)
         self._scaler = torch.amp.GradScaler(device.type, enabled=precision is Precision.FP16)
@@ -100,17 +100,17 @@ class Stepper:
 
     def __call__(self, batch: Batch, rate: float) -> float:
         """Learn from a batch; return its loss before that, the whole team's."""
-        state, recipe = self._state, self._recipe
+        state, recipe = self.state, self.recipe
         for group in state.optimiser.param_groups:
             group["lr"] = rate
         # a network may draw numbers of its own: they too depend on the step alone
         torch.manual_seed(recipe.seed + state.step + 1)
         state.model.train()
-        with suitable_attention(recipe, self._device):
+        with suitable_attention(recipe, self.device):
             supervised, consistency = self._losses(batch)
             state.optimiser.zero_grad(set_to_none=True)
             # gradients are averaged over the team, but the loss of a batch is a whole
-            scaled = self._scaler.scale(supervised * self._team.size + consistency)
+            scaled = self._scaler.scale(supervised * self.team.size + consistency)
             torch.autograd.backward(scaled)
         self._scaler.unscale_(state.optimiser)
         nn.utils.clip_grad_norm_(state.model.parameters(), _LARGEST_GRADIENT)
@@ -119,26 +119,26 @@ class Stepper:
         state.loss_scale = self._scaler.state_dict()
         follow(state.average, state.model, recipe.average_decay, state.step)
         state.step += 1
-        return supervised.item() + self._team.mean(consistency.item())
+        return supervised.item() + self.team.mean(consistency.item())
 
     def _losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute the loss on labels, and the weighted one on what the teacher says."""
-        image_BCYX, consistency = batch.images, self._recipe.consistency
+        image_BCYX, consistency = batch.images, self.recipe.consistency
         if batch.for_student is not None:
             image_BCYX = torch.cat((image_BCYX, batch.for_student))
-        with computing(self._precision, self._device):
+        with computing(self.precision, self.device):
             logits_BCYX = self._model(self._placed(image_BCYX))
         num_labelled = len(batch.labels)
-        whole = self._team.whole_batch(
-            logits_BCYX[:num_labelled].float(), batch.labels.to(self._device)
+        whole = self.team.whole_batch(
+            logits_BCYX[:num_labelled].float(), batch.labels.to(self.device)
         )
         supervised: Tensor = self._loss_of(*whole)
         if batch.for_teacher is None or consistency is None:
             return supervised, supervised.new_zeros(())
-        with computing(self._precision, self._device), torch.no_grad():
-            taught_BCYX = self._state.average(self._placed(batch.for_teacher))
-        weight = consistency_weight(consistency, self._state.step)
+        with computing(self.precision, self.device), torch.no_grad():
+            taught_BCYX = self.state.average(self._placed(batch.for_teacher))
+        weight = consistency_weight(consistency, self.state.step)
         return supervised, weight * consistency_loss(logits_BCYX[num_labelled:], taught_BCYX)
 
     def _placed(self, image_BCYX: Tensor) -> Tensor:
-        return image_BCYX.to(self._device, memory_format=torch.channels_last)
+        return image_BCYX.to(self.device, memory_format=torch.channels_last)

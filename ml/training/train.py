@@ -86,29 +86,50 @@ def fit(
         cannot be shared out.
     """
     out.mkdir(parents=True, exist_ok=True)
-    precision = choose_training_precision(precision, device)
     state = begin(recipe, device, begin_with)
-    kept = out / STATE_NAME
-    if kept.exists():
-        load_state(kept, state, recipe)
+    if (out / STATE_NAME).exists():
+        load_state(out / STATE_NAME, state, recipe)
         logger.info("going on from step %d", state.step)
+    with Record(out, recipe, state.step, silent=not team.leads, tensorboard=tensorboard) as record:
+        computer = Stepper(
+            recipe,
+            state,
+            device=device,
+            precision=choose_training_precision(precision, device),
+            team=team,
+        )
+        _take_steps(
+            computer, splits, out / STATE_NAME, record, save_minutes=save_minutes, clock=clock
+        )
+    state.average.load_state_dict(state.best)
+    return state.average
+
+
+def _take_steps(
+    take_step: Stepper,
+    splits: Splits,
+    kept: Path,
+    record: Record,
+    *,
+    save_minutes: float,
+    clock: Callable[[], float],
+) -> None:
+    """Take the steps that are left; the state is kept now and then."""
+    recipe, state, team = take_step.recipe, take_step.state, take_step.team
+    device = take_step.device
     labelled, unlabelled = divide(splits, recipe.consistency)
     watched = splits.validation[: recipe.num_watched]
-    take_step = Stepper(recipe, state, device=device, precision=precision, team=team)
     batches = prepared_ahead(
         batch_maker(labelled, unlabelled, recipe, team), range(state.step, recipe.num_steps)
     )
     saved_at = clock()
-    with (
-        Record(out, recipe, state.step, silent=not team.leads, tensorboard=tensorboard) as record,
-        closing(batches) as prepared,
-    ):
+    with closing(batches) as prepared:
         while state.step < recipe.num_steps and not _waited_enough(recipe, state):
             rate = learning_rate(recipe, state.step)
             loss = take_step(next(prepared), rate)
             record.step(state.step, loss=loss, rate=rate)
             if state.step % recipe.validate_every == 0 or state.step == recipe.num_steps:
-                with computing(precision, device):
+                with computing(take_step.precision, device):
                     figures = validate(state, watched, device, team)
                     record.validation(
                         state.step, figures, lambda: overlays(state.average, watched, device)
@@ -118,8 +139,6 @@ def fit(
             if team.leads:
                 save_state(kept, state, recipe)
             saved_at = clock()
-    state.average.load_state_dict(state.best)
-    return state.average
 
 
 def begin(recipe: Recipe, device: torch.device, begin_with: Path | None) -> TrainingState:

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,50 +12,63 @@ from config import log
 from config.errors import UsageError
 from node.cli.output import AsJson, write_facts, write_json, write_table
 
+if TYPE_CHECKING:
+    from ml.checkpoint import ModelCard
+
 PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
 
 
+RecipeName = Annotated[
+    str | None, typer.Argument(metavar="RECIPE", help="Its name; --list shows them.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(file_okay=False, help="Folder of the training; if it has begun, it goes on."),
+]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        file_okay=False,
+        help="Folder made by `midline data prepare`, instead of synthetic heads.",
+    ),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(file_okay=False, help="Folder of aligned patients; OUT/cache if none."),
+]
+Threads = Annotated[
+    int, typer.Option(min=1, help="Threads of a process, and processes that make patients.")
+]
+BeginWith = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="Weights to begin with, not random ones."),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Change a setting of the recipe: num_steps=200, network_config.num_layers=0.",
+    ),
+]
+TensorBoard = Annotated[
+    bool, typer.Option("--tensorboard", help="Write events into OUT/tensorboard.")
+]
+
+
 def train(
-    recipe: Annotated[
-        str | None, typer.Argument(metavar="RECIPE", help="Its name; --list shows them.")
-    ] = None,
+    recipe: RecipeName = None,
     *,
-    out: Annotated[
-        Path | None,
-        typer.Option(file_okay=False, help="Folder of the training; if it has begun, it goes on."),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            file_okay=False,
-            help="Folder made by `midline data prepare`, instead of synthetic heads.",
-        ),
-    ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(file_okay=False, help="Folder of aligned patients; OUT/cache if none."),
-    ] = None,
+    out: Out = None,
+    data: DataFolder = None,
+    cache: Cache = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
     precision: Annotated[PrecisionName, typer.Option(help="Number format.")] = "auto",
-    threads: Annotated[
-        int, typer.Option(min=1, help="Threads of a process, and processes that make patients.")
-    ] = 2,
-    begin_with: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="Weights to begin with, not random ones."),
-    ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="Change a setting of the recipe: num_steps=200, network_config.num_layers=0.",
-        ),
-    ] = None,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write events into OUT/tensorboard.")
-    ] = False,
+    threads: Threads = 2,
+    begin_with: BeginWith = None,
+    changes: Changes = None,
+    tensorboard: TensorBoard = False,
     model_version: Annotated[str, typer.Option(help="Version on the model's card.")] = "0.1.0",
     show_list: Annotated[bool, typer.Option("--list", help="Show the recipes.")] = False,
     as_json: AsJson = False,
@@ -93,15 +106,19 @@ def train(
     trained = run.train(chosen, setting)
     if trained is None:
         return
+    _tell(trained.weights, trained.card, as_json=as_json)
+
+
+def _tell(weights: Path, card: "ModelCard", *, as_json: bool) -> None:
     if as_json:
-        write_json({"weights": trained.weights, "metrics": trained.card.metrics})
+        write_json({"weights": weights, "metrics": card.metrics})
         return
     write_table(
-        f"{trained.card.name} {trained.card.version}",
+        f"{card.name} {card.version}",
         ("Figure", ">Value"),
-        [(name, f"{value:g}") for name, value in trained.card.metrics.items()],
+        [(name, f"{value:g}") for name, value in card.metrics.items()],
     )
-    write_facts([("Weights", trained.weights), ("Data", trained.card.data)])
+    write_facts([("Weights", weights), ("Data", card.data)])
 
 
 def parse_changes(changes: Iterable[str]) -> dict[str, str]:
