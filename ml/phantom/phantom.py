@@ -1,6 +1,6 @@
 """Synthetic head CT with true masks: from a seed to a volume."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,11 +125,7 @@ def make_phantom(
     grid = make_grid(scan)
     draws = dict.fromkeys(wanted, 0)
     while True:
-        bleeds = [
-            bleed
-            for subtype, draw in draws.items()
-            for bleed in _draw_bleeds(seed, subtype, head, draw, difficulty)
-        ]
+        bleeds = _draw_bleeds(seed, draws, head, difficulty)
         slab = _render(head, pose, grid, imaging, bleeds)
         mask = Mask(labels=_labels(slab, grid), grid=grid)
         if not _grow(draws, mask):
@@ -158,10 +154,14 @@ def _grow(draws: dict[Subtype, int], mask: Mask) -> bool:
 
 
 def _draw_bleeds(
-    seed: int, subtype: Subtype, head: Head, draw: int, difficulty: Difficulty
-) -> tuple[Bleed, ...]:
-    rng = np.random.default_rng([seed, 2, int(subtype), draw])
-    return sample_bleeds(rng, subtype, head, growth=1.25**draw, difficulty=difficulty)
+    seed: int, draws: Mapping[Subtype, int], head: Head, difficulty: Difficulty
+) -> list[Bleed]:
+    """Draw the bleeds of each subtype for the so-and-so-many-th time."""
+    bleeds: list[Bleed] = []
+    for subtype, draw in draws.items():
+        rng = np.random.default_rng([seed, 2, int(subtype), draw])
+        bleeds += sample_bleeds(rng, subtype, head, growth=1.25**draw, difficulty=difficulty)
+    return bleeds
 
 
 def _render(head: Head, pose: Pose, grid: Grid, imaging: Imaging, bleeds: Sequence[Bleed]) -> _Slab:

@@ -52,9 +52,8 @@ def fit(
 ) -> nn.Module:
     """Train the network of a recipe; return the one that did best on validation.
 
-    The folder `out` receives ``state.safetensors`` at each validation and every few minutes, and
-    ``log.jsonl`` a line for each step. If a state is there already, training goes on from it, and
-    gives what it would have given without the interruption.
+    The folder `out` receives ``state.safetensors`` now and then, and ``log.jsonl`` a line for each
+    step. If a state is there already, training goes on from it as if it had never stopped.
 
     Parameters
     ----------
@@ -87,20 +86,14 @@ def fit(
     """
     out.mkdir(parents=True, exist_ok=True)
     state = begin(recipe, device, begin_with)
-    if (out / STATE_NAME).exists():
-        load_state(out / STATE_NAME, state, recipe)
+    kept = out / STATE_NAME
+    if kept.exists():
+        load_state(kept, state, recipe)
         logger.info("going on from step %d", state.step)
+    precision = choose_training_precision(precision, device)
+    stepper = Stepper(recipe, state, device=device, precision=precision, team=team)
     with Record(out, recipe, state.step, silent=not team.leads, tensorboard=tensorboard) as record:
-        computer = Stepper(
-            recipe,
-            state,
-            device=device,
-            precision=choose_training_precision(precision, device),
-            team=team,
-        )
-        _take_steps(
-            computer, splits, out / STATE_NAME, record, save_minutes=save_minutes, clock=clock
-        )
+        _take_steps(stepper, splits, kept, record, save_minutes=save_minutes, clock=clock)
     state.average.load_state_dict(state.best)
     return state.average
 
