@@ -184,6 +184,11 @@ class Head:
     textures: Textures
     bent: BentTemplate | None = None
 
+    @property
+    def skew(self) -> float:
+        """The midline is the plane x = skew * y: not quite sagittal in an asymmetric skull."""
+        return 0.0 if self.bent is None else self.bent.skew
+
     def reach_mm(self, direction: Point) -> float:
         """Distance from the origin to the inner table in a direction (unit vector), mm."""
         if self.bent is not None:

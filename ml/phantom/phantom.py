@@ -131,7 +131,7 @@ def make_phantom(
         if not _grow(draws, mask):
             break
     hu = scanned(np.random.default_rng([seed, 1]), slab.hu, scan, imaging)
-    yaw_deg, midline_mm = true_midline(pose, grid)
+    yaw_deg, midline_mm = true_midline(pose, grid, skew=head.skew)
     return Phantom(
         volume=Volume(hu=hu, grid=grid),
         mask=mask,
@@ -233,7 +233,8 @@ def _paint_content(
         wall = np.maximum(wall, -layer)
     x, y, z = pushed(plane.place, bleeds)
     coarse = pushed(plane.coarse_place, bleeds)
-    spaces = find_spaces(plane, head, (x + 0.7 * plane.drift, y, z), coarse, wall)
+    # falx and fissures follow the midline of the bent skull
+    spaces = find_spaces(plane, head, (x - head.skew * y + 0.7 * plane.drift, y, z), coarse, wall)
     content = paint_brain(plane, head, spaces)
     paint_dura(content, plane, head, cavity, spaces)
     paint_calcification(content, plane, head, spaces)

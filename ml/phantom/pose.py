@@ -162,8 +162,8 @@ def make_grid(scan: Scan) -> Grid:
     )
 
 
-def true_midline(pose: Pose, grid: Grid) -> tuple[float, NDArray[np.float64]]:
-    """Say where the mid-sagittal plane cuts the slices.
+def true_midline(pose: Pose, grid: Grid, *, skew: float = 0.0) -> tuple[float, NDArray[np.float64]]:
+    """Say where the midline plane, x = skew * y in the frame of the head, cuts the slices.
 
     Returns
     -------
@@ -172,9 +172,10 @@ def true_midline(pose: Pose, grid: Grid) -> tuple[float, NDArray[np.float64]]:
         cos(yaw) (x - x0) + sin(yaw) y = 0, with x along the row direction, y along the column
         direction and both counted in mm from the middle of the image.
     """
-    across = float(pose.head_of_direction(grid.row_direction)[0])
-    down = float(pose.head_of_direction(grid.column_direction)[0])
+    normal = np.array([1.0, -skew, 0.0])
+    across = float(pose.head_of_direction(grid.row_direction) @ normal)
+    down = float(pose.head_of_direction(grid.column_direction) @ normal)
     middle = np.array([(grid.rows - 1) / 2, (grid.columns - 1) / 2])
     index = np.column_stack([np.arange(grid.shape[0]), np.tile(middle, (grid.shape[0], 1))])
-    off_midline_mm = pose.head_of_point(grid.positions_mm(index))[:, 0]
+    off_midline_mm = pose.head_of_point(grid.positions_mm(index)) @ normal
     return float(np.rad2deg(np.arctan2(down, across))), -off_midline_mm / across

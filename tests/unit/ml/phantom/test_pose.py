@@ -63,6 +63,15 @@ def test_the_true_midline_is_where_the_mid_sagittal_plane_cuts(
     np.testing.assert_allclose(pose.head_of_point(grid.positions_mm(index))[:, 0], 0, atol=1e-6)
 
 
+def test_the_midline_of_a_skewed_skull_is_turned_by_its_skew() -> None:
+    pose = sample_pose(np.random.default_rng(3), 0.0)
+    grid = make_grid(Scan(matrix=64))
+    yaw_deg, midline_mm = true_midline(pose, grid, skew=0.05)
+    # to the front (up in the image) it runs to the patient's left
+    assert yaw_deg == pytest.approx(np.rad2deg(np.arctan(0.05)))
+    np.testing.assert_allclose(midline_mm, 0, atol=1e-9)
+
+
 def test_a_straight_head_has_its_midline_in_the_middle() -> None:
     pose = sample_pose(np.random.default_rng(3), 0.0)
     yaw_deg, midline_mm = true_midline(pose, make_grid(Scan(matrix=64)))
