@@ -186,7 +186,7 @@ def lite_phantom() -> Recipe:
             num_validation=100,
             num_test=20,
             healthy=0.4,
-            first_seed=3_000_000,
+            first_seed=1_000_000,
             template_share=0.6,
         ),
         augmentation=Augmentation(blur_pixels=1.3),
