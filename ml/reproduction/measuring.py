@@ -9,9 +9,8 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from ml.checkpoint import ModelCard, Thresholds
 from ml.evaluation.cases import CaseResult, assess, from_plain, to_plain
-from ml.inference import Precision, Prediction, Segmenter
+from ml.inference import Prediction, Segmenter
 from ml.models import registry
 from ml.reproduction.code import code_digest, modules_behind
 from ml.reproduction.heads import Heads
@@ -72,23 +71,6 @@ def read_model(folder: Path, recipe: Recipe) -> nn.Module:
     weights = safetensors.torch.load((folder / "weights.safetensors").read_bytes())
     model.load_state_dict(weights)
     return model
-
-
-def segmenter_of(model: nn.Module, recipe: Recipe, device: torch.device) -> Segmenter:
-    """Put a network into the node's own `Segmenter`, in float32: equal numbers everywhere."""
-    card = ModelCard(
-        name=recipe.name,
-        version="experiment",
-        network=recipe.network,
-        network_config=recipe.network_config,
-        input=recipe.input,
-        thresholds=Thresholds(0.0, 1.0, {subtype.name: 0.0 for subtype in Subtype}),
-        data="synthetic heads",
-        recipe={},
-        metrics={},
-        code_version="",
-    )
-    return Segmenter(model, card, device=str(device), precision=Precision.FP32)
 
 
 def measure(

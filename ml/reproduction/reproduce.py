@@ -22,7 +22,6 @@ from ml.reproduction.measuring import (
     measure,
     read_model,
     read_results,
-    segmenter_of,
     train_into,
     write_results,
 )
@@ -37,6 +36,7 @@ from ml.reproduction.pictures import (
 from ml.reproduction.report import write_report
 from ml.reproduction.scales import ABLATION, COMPARED, NETWORKS, TITLES, Scale, paper
 from ml.training.datasets import Case
+from ml.training.finishing import draft_segmenter
 from ml.volume import Subtype
 
 # Axes: Z slice, S row and column of the aligned image
@@ -120,7 +120,7 @@ def _assess(scale: Scale, network: str, get: GetHeads, device: torch.device) -> 
 
     def make(folder: Path, before: Before) -> Json:
         heads = _heads(scale, get, before)
-        segmenter = segmenter_of(read_model(before[trained].folder, recipe), recipe, device)
+        segmenter = draft_segmenter(read_model(before[trained].folder, recipe), recipe, device)
         validated = measure(segmenter, heads.splits.validation, heads)
         # chosen here, on validation; the test patients have not been looked at yet
         thresholds = choose_thresholds(validated)

@@ -23,12 +23,12 @@ from ml.reproduction.measuring import (
     code_of_training,
     measure,
     read_results,
-    segmenter_of,
     train_into,
     write_results,
 )
 from ml.reproduction.parts import Before, Json, Made, Part, write_json
 from ml.reproduction.pictures import small_png
+from ml.training.finishing import draft_segmenter
 from ml.training.recipes import Augmentation, PhantomSource, Recipe
 
 _CODE_OF_EFFECTS = (
@@ -225,7 +225,7 @@ def _run(
     def make(folder: Path, before: Before) -> Json:
         heads = heads_as_before(get(plan.source_of(of), plan.input), before[data].result, data)
         model = train_into(folder, recipe, heads, device)
-        results = measure(segmenter_of(model, recipe, device), heads.splits.test, heads)
+        results = measure(draft_segmenter(model, recipe, device), heads.splits.test, heads)
         write_results(folder / "test.json", results)
         return {"parameters": num_parameters(recipe.network, recipe.network_config)}
 

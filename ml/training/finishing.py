@@ -80,6 +80,26 @@ def finish(
     return save(weights_path(recipe, out), model, card)
 
 
+def draft_segmenter(model: nn.Module, recipe: Recipe, device: torch.device) -> Segmenter:
+    """Put a network whose card is not written yet into the node's `Segmenter`, in float32.
+
+    Its thresholds leave nothing out and its temperature is 1; it freezes the network.
+    """
+    card = ModelCard(
+        name=recipe.name,
+        version="draft",
+        network=recipe.network,
+        network_config=recipe.network_config,
+        input=recipe.input,
+        thresholds=Thresholds(0.0, 1.0, {subtype.name: 0.0 for subtype in Subtype}),
+        data="",
+        recipe={},
+        metrics={},
+        code_version="",
+    )
+    return Segmenter(model, card, device=str(device), precision=Precision.FP32)
+
+
 def weights_path(recipe: Recipe, out: Path) -> Path:
     """Return where the weights of a recipe are written; the card lies beside them."""
     return out / f"{recipe.name}.safetensors"
@@ -103,20 +123,8 @@ def _temperature(
     """Fit the temperature on validation voxels; 1 without validation patients."""
     if not validation:
         return 1.0
-    card = ModelCard(
-        name=recipe.name,
-        version="",
-        network=recipe.network,
-        network_config=recipe.network_config,
-        input=recipe.input,
-        thresholds=Thresholds(0.0, 1.0, {subtype.name: 0.0 for subtype in Subtype}),
-        data="",
-        recipe={},
-        metrics={},
-        code_version="",
-    )
     # a copy, since a segmenter freezes its network
-    segmenter = Segmenter(copy.deepcopy(model), card, device=str(device), precision=Precision.FP32)
+    segmenter = draft_segmenter(copy.deepcopy(model), recipe, device)
     samples = [
         sample_aligned(segmenter, case.aligned, case.labels, seed=case.seed) for case in validation
     ]

@@ -186,7 +186,9 @@ def test_a_mask_stored_along_other_axes_is_refused(tmp_path: Path) -> None:
 
 def test_a_mask_whose_header_was_rounded_is_taken(tmp_path: Path) -> None:
     write_nifti(tmp_path / "m.nii", blob(1), tilted_grid(), shift_mm=0.05, dtype="uint8")
-    read_labels(tmp_path / "m.nii", tilted_grid(), (2, 1, 0))
+    labels = read_labels(tmp_path / "m.nii", tilted_grid(), (2, 1, 0))
+    assert labels.sum() == blob(1).sum()
+    assert labels.shape == tilted_grid().shape
 
 
 def test_a_mask_of_another_shape_is_refused(tmp_path: Path) -> None:
