@@ -36,6 +36,9 @@ _LEAST_SHARE = {
     Subtype.SAH: 0.36,
 }
 """Share of a voxel from which it is labelled; thin layers of blood are seen earlier."""
+_BRIGHTEST_BLOOD_HU = 130.0
+"""A voxel above, before noise, looks like bone however much blood is in it: nobody would outline
+it, and healthy heads have the same rim along the inner table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,12 +247,13 @@ def _paint_content(
 
 
 def _labels(slab: _Slab, grid: Grid) -> NDArray[np.uint8]:
-    """Label each voxel by the subtype that fills most of it."""
+    """Label each voxel by the subtype that fills most of it, where blood can be seen."""
     labels = np.zeros(grid.shape, np.uint8)
     most = np.zeros(grid.shape, np.float32)
     for subtype, share in slab.shares.items():
         for index in np.flatnonzero(share.max(axis=(1, 2)) > _LEAST_SHARE[subtype]):
             more = (share[index] > _LEAST_SHARE[subtype]) & (share[index] > most[index])
+            more &= slab.hu[index] < _BRIGHTEST_BLOOD_HU
             labels[index][more] = subtype
             most[index][more] = share[index][more]
     return labels

@@ -81,7 +81,7 @@ def sample_imaging(rng: np.random.Generator, scan: Scan, *, back_of_head_mm: flo
     """Draw how a scan comes out; thin slices are noisier."""
     thin = float(np.clip(np.sqrt(5 / scan.slice_step_mm), 0.9, 2.5))
     noise_hu = rng.uniform(1.6, 4.2) * thin
-    blur_mm = rng.uniform(0.8, 1.5)
+    blur_mm = rng.uniform(0.8, 2.2)
     offset_hu = float(np.clip(rng.normal(0, 1.5), -3, 3))
     cutoff_per_mm = rng.uniform(0.26, 0.46)
     streaks = tuple(
