@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from config.errors import QualityError
+from ml.cavity import VOXEL_MM, soft_tissue_within_bone
 from ml.volume import Volume
 
-VOXEL_MM = 2.0
 AIR_HU = -850.0
-BONE_HU = 250.0
 BRAIN_HU = (0.0, 60.0)
-CAVITY_HU = (-10.0, 100.0)
-"""Brain, fluid, clotted blood, and their mixture with noise."""
 LEAST_AIR = 0.005
 """Share of a volume; without air its values are no Hounsfield units."""
 BRAIN_ML = (400.0, 2500.0)
@@ -84,7 +81,7 @@ def check_head(volume: Volume) -> None:
             " values are not in Hounsfield units."
         )
     coarse = _coarse(volume)
-    cavity = _cavity(coarse)
+    cavity = soft_tissue_within_bone(coarse.hu, coarse.voxel_ml[:, 0, 0])
     _check_brain(coarse, cavity)
     _check_coverage(cavity)
     _check_enhancement(coarse, cavity)
@@ -158,34 +155,3 @@ def _coarse(volume: Volume) -> _Coarse:
         voxel_ml=voxel_ml[:, None, None],
         voxel_mm=(spacing[0] * z, spacing[1] * y, spacing[2] * x),
     )
-
-
-def _cavity(coarse: _Coarse) -> NDArray[np.bool_]:
-    """Find the largest soft tissue within bone, shape (Z, Y, X).
-
-    A voxel is within bone if there is bone on three of its four sides: the fourth may be missing
-    after a craniectomy.
-    """
-    bone = coarse.hu > BONE_HU
-    low, high = CAVITY_HU
-    tissue = (sides_with_bone(bone) >= 3) & (coarse.hu > low) & (coarse.hu < high)
-    in_plane = np.ones((1, 3, 3), bool)
-    # thinned, so that the brain does not hang together with the neck through the skull base
-    core, num_parts = ndimage.label(ndimage.binary_erosion(tissue, in_plane))
-    if not num_parts:
-        return np.zeros(bone.shape, bool)
-    parts_ml = ndimage.sum_labels(
-        np.broadcast_to(coarse.voxel_ml, bone.shape), core, np.arange(1, num_parts + 1)
-    )
-    largest = core == 1 + int(np.argmax(parts_ml))
-    cavity: NDArray[np.bool_] = ndimage.binary_dilation(largest, in_plane, mask=tissue)
-    return cavity
-
-
-def sides_with_bone(bone: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Count on how many of four sides, along rows and columns, there is bone."""
-    sides = np.zeros(bone.shape, np.uint8)
-    for axis in (1, 2):
-        sides += np.logical_or.accumulate(bone, axis=axis)
-        sides += np.flip(np.logical_or.accumulate(np.flip(bone, axis), axis=axis), axis)
-    return sides

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch.nn import functional
 
+from ml.cavity import sides_with_bone
 from ml.plane import superior_normal
 from ml.preprocess import AlignedVolume
-from ml.quality import sides_with_bone
 
 # Axes: Z chosen slice, S row and column of the aligned image, P those averaged to about 2 mm
 

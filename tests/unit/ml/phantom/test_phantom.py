@@ -57,6 +57,18 @@ def test_what_is_labelled_is_neither_bone_nor_air_nor_scalp(bleeding: Phantom) -
     assert blood[above_sinus].any()
 
 
+@pytest.mark.parametrize("subtype", [Subtype.EDH, Subtype.SDH, Subtype.SAH])
+def test_blood_that_bone_outshines_is_not_labelled(subtype: Subtype) -> None:
+    phantom = make_phantom(6, (subtype,), scan=STILL)
+    assert phantom.imaging.motion_mm is None
+    assert phantom.imaging.metal is None
+    labelled = phantom.mask.labels > 0
+    # streaks and the error of the calibration come on top of the clean slices
+    assert phantom.volume.hu[labelled].max() < 130 + 12
+    beside = ndimage.binary_dilation(labelled, structure=np.ones((1, 3, 3), bool)) & ~labelled
+    assert (phantom.volume.hu[beside] > 150).any()
+
+
 def _filled(bone: np.ndarray) -> np.ndarray:
     closed = ndimage.binary_closing(np.pad(bone, 8), iterations=6)
     return ndimage.binary_fill_holes(closed)[8:-8, 8:-8]
