@@ -43,6 +43,10 @@ class SeriesNumber:
 
     SEGMENTATION = 9001
     REPORT = 9002
+    KEY_OBJECTS = 9003
+    SUMMARY_PAGE = 9005
+    TEXT_REPORT = 9006
+    OVERLAY = 9007
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,163 @@
+"""In which forms a result is written for a destination, and which form follows a refused one.
+
+Forms of one result with different content never share a UID (PS3.3 C.12.1.1).
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeVar
+
+from pydicom.uid import (
+    UID,
+    BasicTextSRStorage,
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    EnhancedSRStorage,
+    KeyObjectSelectionDocumentStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
+
+
+LabelMapSegmentationStorage = UID("1.2.840.10008.5.1.4.1.1.66.7")
+"""Not among the names of pydicom 3.0."""
+
+Form = TypeVar("Form", bound=StrEnum)
+
+
+class SegmentationForm(StrEnum):
+    """How the mask is written."""
+
+    BINARY = "BINARY"
+    """Segmentation Storage, one bit for each voxel and segment."""
+    LABELMAP = "LABELMAP"
+    """Label Map Segmentation Storage; few archives hand it on."""
+    NONE = "NONE"
+
+
+class Compression(StrEnum):
+    """Lossless compression of the pixels of a Segmentation."""
+
+    NONE = "NONE"
+    JPEG2000 = "JPEG2000"
+    """For BINARY and LABELMAP."""
+    RLE = "RLE"
+    """For LABELMAP."""
+
+
+class ReportForm(StrEnum):
+    """How the report is written, richest first."""
+
+    COMPREHENSIVE_3D = "COMPREHENSIVE_3D"
+    COMPREHENSIVE = "COMPREHENSIVE"
+    ENHANCED = "ENHANCED"
+    BASIC_TEXT = "BASIC_TEXT"
+    """Text alone: a machine can conclude nothing from it."""
+    NONE = "NONE"
+    """The summary page has to tell it."""
+
+
+SEGMENTATION_CLASSES: Mapping[SegmentationForm, UID] = MappingProxyType(
+    {
+        SegmentationForm.BINARY: SegmentationStorage,
+        SegmentationForm.LABELMAP: LabelMapSegmentationStorage,
+    }
+)
+"""SOP class of each form of the mask."""
+
+REPORT_CLASSES: Mapping[ReportForm, UID] = MappingProxyType(
+    {
+        ReportForm.COMPREHENSIVE_3D: Comprehensive3DSRStorage,
+        ReportForm.COMPREHENSIVE: ComprehensiveSRStorage,
+        ReportForm.ENHANCED: EnhancedSRStorage,
+        ReportForm.BASIC_TEXT: BasicTextSRStorage,
+    }
+)
+"""SOP class of each form of the report."""
+
+
+@dataclass(frozen=True)
+class Forms:
+    """What one destination gets.
+
+    Attributes
+    ----------
+    segmentation, compression
+        Form of the mask.
+    keep_empty_frames
+        Whether frames without a lesion are written too, for viewers that misplace the others.
+    report
+        Form of the report.
+    summary_page
+        A Secondary Capture page for eyes, of every outcome.
+    overlay
+        A Secondary Capture series of the slices with outlines drawn in.
+    key_objects
+        A Key Object Selection of the slices to look at.
+    """
+
+    segmentation: SegmentationForm = SegmentationForm.BINARY
+    compression: Compression = Compression.NONE
+    keep_empty_frames: bool = False
+    report: ReportForm = ReportForm.COMPREHENSIVE_3D
+    summary_page: bool = True
+    overlay: bool = False
+    key_objects: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse forms that no object has, and silence."""
+        if self.compression is Compression.RLE and self.segmentation is SegmentationForm.BINARY:
+            raise ValueError("a BINARY Segmentation cannot be compressed by RLE")
+        if self.report is ReportForm.NONE and not self.summary_page:
+            raise ValueError("a destination gets a report, a summary page, or both")
+
+
+def without(forms: Forms, refused: Collection[str]) -> Forms:
+    """Step down from what a destination refuses.
+
+    LABELMAP becomes BINARY; no Segmentation at all, an overlay. The report falls from Comprehensive
+    3D to Comprehensive, to Enhanced, to text, to the summary page alone.
+
+    Parameters
+    ----------
+    forms
+        What the settings ask for.
+    refused
+        SOP classes that the destination does not take.
+
+    Returns
+    -------
+    Forms
+        The richest forms that are left. If it refuses Secondary Capture too, the report or page
+        that was refused last stays: the refusal is then the administrator's to see.
+    """
+    takes_captures = SecondaryCaptureImageStorage not in refused
+    report = _first_taken(tuple(ReportForm), forms.report, REPORT_CLASSES, refused)
+    if report is ReportForm.NONE and not takes_captures:
+        report = forms.report
+    ladder = (SegmentationForm.LABELMAP, SegmentationForm.BINARY, SegmentationForm.NONE)
+    segmentation = _first_taken(ladder, forms.segmentation, SEGMENTATION_CLASSES, refused)
+    lost_mask = segmentation is not forms.segmentation and segmentation is SegmentationForm.NONE
+    keeps_syntax = segmentation is forms.segmentation
+    return replace(
+        forms,
+        segmentation=segmentation,
+        compression=forms.compression if keeps_syntax else Compression.NONE,
+        report=report,
+        summary_page=takes_captures and (forms.summary_page or report is ReportForm.NONE),
+        overlay=takes_captures and (forms.overlay or lost_mask),
+        key_objects=forms.key_objects and KeyObjectSelectionDocumentStorage not in refused,
+    )
+
+
+def _first_taken(
+    ladder: tuple[Form, ...],
+    wanted: Form,
+    classes: Mapping[Form, UID],
+    refused: Collection[str],
+) -> Form:
+    """Find the first rung, from the wanted one down, that is not refused; the last always stands."""
+    rungs = ladder[ladder.index(wanted) :]
+    return next((rung for rung in rungs[:-1] if classes[rung] not in refused), rungs[-1])
