@@ -20,7 +20,6 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
-
 LabelMapSegmentationStorage = UID("1.2.840.10008.5.1.4.1.1.66.7")
 """Not among the names of pydicom 3.0."""
 
@@ -158,6 +157,6 @@ def _first_taken(
     classes: Mapping[Form, UID],
     refused: Collection[str],
 ) -> Form:
-    """Find the first rung, from the wanted one down, that is not refused; the last always stands."""
+    """Find the first rung from the wanted one down that is not refused; the last always stands."""
     rungs = ladder[ladder.index(wanted) :]
     return next((rung for rung in rungs[:-1] if classes[rung] not in refused), rungs[-1])
