@@ -22,6 +22,7 @@ from config.errors import DatabaseBusyError, SettingsError, StorageError, Storag
 from storage.index import StudyIndex
 from storage.jobs import Jobs
 from storage.migrations import configuration
+from storage.refusals import Refusals
 from storage.results import Results
 from storage.tables import UtcDateTime
 from storage.workers import Workers
@@ -56,6 +57,11 @@ class Transaction:
     def results(self) -> Results:
         """What was made, and where it has been delivered."""
         return Results(self.session)
+
+    @cached_property
+    def refusals(self) -> Refusals:
+        """What destinations do not take."""
+        return Refusals(self.session)
 
     @cached_property
     def workers(self) -> Workers:

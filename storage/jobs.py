@@ -68,6 +68,7 @@ class Jobs:
         message: str | None = None,
         model: str | None = None,
         findings_json: str | None = None,
+        analysed_json: str | None = None,
         now: datetime,
     ) -> JobRecord | None:
         """Note that the report exists, in the transaction that records the results.
@@ -86,6 +87,7 @@ class Jobs:
             message=message,
             model=model,
             findings_json=findings_json,
+            analysed_json=analysed_json,
             finished_at=now,
         )
 
@@ -122,6 +124,7 @@ class Jobs:
             reason=None,
             message=None,
             findings_json=None,
+            analysed_json=None,
             started_at=None,
             finished_at=None,
         )

@@ -54,12 +54,15 @@ class DeliveryState(StrEnum):
 
         PENDING ─C-STORE succeeds─▶ SENT
         PENDING ─refused for good, or given up─▶ DEAD ─reopen─▶ PENDING
+        PENDING | DEAD ─the destination gets another form─▶ REPLACED
     """
 
     PENDING = "PENDING"
     SENT = "SENT"
     DEAD = "DEAD"
     """Will not be tried again by itself; shown to the administrator."""
+    REPLACED = "REPLACED"
+    """Refused; the destination gets the same result in another form."""
 
 
 class ConflictKind(StrEnum):
@@ -210,6 +213,9 @@ class JobRecord:
         Name and version of the model that was used.
     findings_json
         Volumes and scores as JSON text; storage does not read it.
+    analysed_json
+        What its objects can be written from again, as JSON text; None if there is nothing but
+        reason and message.
     num_instances, last_received_at
         Of its generation.
     """
@@ -227,6 +233,7 @@ class JobRecord:
     message: str | None
     model: str | None
     findings_json: str | None
+    analysed_json: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -297,6 +304,24 @@ class DeliveryRecord:
     last_attempt_at: datetime | None
     next_attempt_at: datetime | None
     sent_at: datetime | None
+
+
+@dataclass(frozen=True)
+class RefusalRecord:
+    """What a destination does not take, remembered until somebody has it forgotten.
+
+    Attributes
+    ----------
+    uid
+        A SOP class, or a transfer syntax.
+    answer
+        How the destination said so.
+    """
+
+    destination: str
+    uid: str
+    answer: str
+    refused_at: datetime
 
 
 @dataclass(frozen=True)

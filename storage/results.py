@@ -8,7 +8,10 @@ from sqlalchemy.orm import Session
 
 from config.errors import InstanceConflictError
 from storage.records import Backlog, DeliveryRecord, DeliveryState, NewResult, ResultRecord
-from storage.tables import DeliveryRow, ResultRow, as_record
+from storage.tables import DeliveryRow, JobRow, ResultRow, as_record
+
+REPORT = "SR"
+"""Kind of the results that later ones name as their predecessor."""
 
 
 class Results:
@@ -130,6 +133,55 @@ class Results:
         return self._missed(
             delivery_ids, error=error, now=now, next_attempt_at=None, state=DeliveryState.DEAD
         )
+
+    def replace(self, job_id: int, destination: str, *, by: Collection[str], now: datetime) -> int:
+        """Note that a destination gets other objects instead of those it did not take.
+
+        Parameters
+        ----------
+        job_id, destination
+            Whose deliveries.
+        by
+            SOP Instance UIDs of all objects that the destination gets now.
+        now
+            The time.
+
+        Returns
+        -------
+        int
+            How many waiting or dead deliveries of other objects were replaced.
+        """
+        others = sa.select(ResultRow.id).where(
+            ResultRow.job_id == job_id, ResultRow.sop_instance_uid.not_in(by)
+        )
+        replaced = self._session.scalars(
+            sa.update(DeliveryRow)
+            .where(
+                DeliveryRow.result_id.in_(others),
+                DeliveryRow.destination == destination,
+                DeliveryRow.state.in_((DeliveryState.PENDING, DeliveryState.DEAD)),
+            )
+            .values(state=DeliveryState.REPLACED, next_attempt_at=None, last_attempt_at=now)
+            .returning(DeliveryRow.id)
+            .execution_options(synchronize_session=False)
+        )
+        return len(replaced.all())
+
+    def reports_got(self, study_id: int, destination: str) -> tuple[ResultRecord, ...]:
+        """List the reports of a study that a destination got or is to get, the oldest first."""
+        query = (
+            sa.select(ResultRow)
+            .join(JobRow, JobRow.id == ResultRow.job_id)
+            .join(DeliveryRow, DeliveryRow.result_id == ResultRow.id)
+            .where(
+                JobRow.study_id == study_id,
+                ResultRow.kind == REPORT,
+                DeliveryRow.destination == destination,
+                DeliveryRow.state.in_((DeliveryState.PENDING, DeliveryState.SENT)),
+            )
+            .order_by(ResultRow.id)
+        )
+        return tuple(as_record(ResultRecord, row) for row in self._session.scalars(query))
 
     def reopen(
         self, *, now: datetime, job_id: int | None = None, destination: str | None = None

@@ -197,6 +197,7 @@ class JobRow(Base):
     message: Mapped[str | None] = mapped_column(Text)
     model: Mapped[str | None] = mapped_column(String(128))
     findings_json: Mapped[str | None] = mapped_column(Text)
+    analysed_json: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -240,6 +241,19 @@ class DeliveryRow(Base):
     last_attempt_at: Mapped[datetime | None]
     next_attempt_at: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]
+
+
+class RefusalRow(Base):
+    """What a destination does not take."""
+
+    __tablename__ = "refusal"
+    __table_args__ = (UniqueConstraint("destination", "uid"), AUTOINCREMENT)
+
+    id: Mapped[Key]
+    destination: Mapped[Name]
+    uid: Mapped[Uid]
+    answer: Mapped[str] = mapped_column(Text)
+    refused_at: Mapped[datetime]
 
 
 class WorkerRow(Base):

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from config.errors import DatabaseBusyError, SettingsError, StorageError, StorageFullError
-from storage.database import Database
+from storage.database import Database, configuration
 from storage.tables import Base, StudyRow
 from tests.support.received import NOW, received
 from tests.unit.storage.conftest import SERVER
@@ -184,3 +185,25 @@ def test_a_number_is_not_given_again_after_its_study_was_removed(database: Datab
 def test_another_kind_of_database_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match=r"storage\.database_url"):
         Database(url)
+
+
+@only_sqlite
+def test_an_index_of_the_first_version_keeps_its_deliveries(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'index.sqlite'}")
+    with database.engine.connect() as connection:
+        command.upgrade(configuration(connection), "0001")
+        connection.commit()
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        connection.exec_driver_sql(
+            "INSERT INTO delivery (id, result_id, destination, state, attempts, created_at,"
+            " opened_at) VALUES (7, 1, 'pacs', 'DEAD', 2, '2030-01-01', '2030-01-01')"
+        )
+    database.upgrade()
+    with database.engine.begin() as connection:
+        kept = connection.exec_driver_sql("SELECT id, state, attempts FROM delivery").all()
+        assert kept == [(7, "DEAD", 2)]
+        connection.exec_driver_sql("UPDATE delivery SET state = 'REPLACED'")
+        names = {each["name"] for each in sa.inspect(connection).get_indexes("delivery")}
+    assert "ix_delivery_destination_state" in names
+    database.close()

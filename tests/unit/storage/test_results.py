@@ -120,3 +120,42 @@ def test_deliveries_are_listed_in_pages(recorded: Database) -> None:
         pages = [transaction.results.deliveries(limit=4, offset=offset) for offset in (0, 4)]
     assert [len(page) for page in pages] == [4, 2]
     assert len({each.id for page in pages for each in page}) == 6
+
+
+def test_what_a_destination_gets_in_another_form_is_not_sent_as_it_was(recorded: Database) -> None:
+    other = made("SR text", 3)
+    with recorded.begin() as transaction:
+        results = transaction.results
+        segmentation, capture, report = results.pending(1, "pacs")
+        results.mark_sent(capture.id, now=LATER)
+        results.mark_dead([segmentation.id], error="refused", now=LATER)
+        results.record(1, [other], ["pacs"], now=LATER)
+        kept = [capture.sop_instance_uid, other.sop_instance_uid]
+        assert results.replace(1, "pacs", by=kept, now=LATER) == 2
+        assert results.replace(1, "pacs", by=kept, now=LATER) == 0
+        states = {d.kind: d.state for d in results.deliveries(job_id=1, destination="pacs")}
+        assert [each.kind for each in results.pending(1, "pacs")] == ["SR text"]
+        assert len(results.pending(1, "archive")) == 3
+    assert states == {
+        "SEG": DeliveryState.REPLACED,
+        "SC": DeliveryState.SENT,
+        "SR": DeliveryState.REPLACED,
+        "SR text": DeliveryState.PENDING,
+    }
+    assert report.state is DeliveryState.PENDING
+    with recorded.begin() as transaction:
+        assert transaction.results.reopen(now=LATER) == ()
+
+
+def test_a_destination_knows_the_reports_that_it_got(recorded: Database) -> None:
+    with recorded.begin() as transaction:
+        results = transaction.results
+        study_id = transaction.jobs.list()[0].study_id
+        (report,) = results.reports_got(study_id, "pacs")
+        assert report.kind == "SR"
+        assert results.reports_got(study_id, "new") == ()
+        assert results.reports_got(study_id + 1, "pacs") == ()
+        pending = [d for d in results.pending(1, "pacs") if d.kind == "SR"]
+        results.mark_dead([pending[0].id], error="refused", now=LATER)
+        assert results.reports_got(study_id, "pacs") == ()
+        assert len(results.reports_got(study_id, "archive")) == 1
