@@ -308,18 +308,21 @@ class DeliveryRecord:
 
 @dataclass(frozen=True)
 class RefusalRecord:
-    """What a destination does not take, remembered until somebody has it forgotten.
+    """What a destination does not take; remembered until somebody has it forgotten.
 
     Attributes
     ----------
     uid
         A SOP class, or a transfer syntax.
+    job_id
+        The one job whose object it refused; None if it takes no such object at all.
     answer
         How the destination said so.
     """
 
     destination: str
     uid: str
+    job_id: int | None
     answer: str
     refused_at: datetime
 

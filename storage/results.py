@@ -167,8 +167,16 @@ class Results:
         )
         return len(replaced.all())
 
-    def reports_got(self, study_id: int, destination: str) -> tuple[ResultRecord, ...]:
-        """List the reports of a study that a destination got or is to get, the oldest first."""
+    def reports_before(
+        self, job_id: int, *, study_id: int, destination: str
+    ) -> tuple[ResultRecord, ...]:
+        """List the reports that a destination has of a study when a job's own follows.
+
+        Returns
+        -------
+        tuple of ResultRecord
+            The oldest first: what it got, and what it is to get of earlier jobs.
+        """
         query = (
             sa.select(ResultRow)
             .join(JobRow, JobRow.id == ResultRow.job_id)
@@ -177,7 +185,10 @@ class Results:
                 JobRow.study_id == study_id,
                 ResultRow.kind == REPORT,
                 DeliveryRow.destination == destination,
-                DeliveryRow.state.in_((DeliveryState.PENDING, DeliveryState.SENT)),
+                sa.or_(
+                    DeliveryRow.state == DeliveryState.SENT,
+                    sa.and_(DeliveryRow.state == DeliveryState.PENDING, ResultRow.job_id < job_id),
+                ),
             )
             .order_by(ResultRow.id)
         )

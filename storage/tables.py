@@ -247,11 +247,12 @@ class RefusalRow(Base):
     """What a destination does not take."""
 
     __tablename__ = "refusal"
-    __table_args__ = (UniqueConstraint("destination", "uid"), AUTOINCREMENT)
+    __table_args__ = (AUTOINCREMENT,)
 
     id: Mapped[Key]
-    destination: Mapped[Name]
+    destination: Mapped[Name] = mapped_column(index=True)
     uid: Mapped[Uid]
+    job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"))
     answer: Mapped[str] = mapped_column(Text)
     refused_at: Mapped[datetime]
 

@@ -16,12 +16,14 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("destination", sa.String(length=64), nullable=False),
         sa.Column("uid", sa.String(length=64), nullable=False),
+        sa.Column("job_id", sa.Integer(), nullable=True),
         sa.Column("answer", sa.Text(), nullable=False),
         sa.Column("refused_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_refusal"),
-        sa.UniqueConstraint("destination", "uid", name="uq_refusal_destination_uid"),
+        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name="fk_refusal_job_id"),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_refusal_destination", "refusal", ["destination"])
     with op.batch_alter_table("job") as job:
         job.add_column(sa.Column("analysed_json", sa.Text(), nullable=True))
     _restrict_states((*STATES, "REPLACED"))

@@ -14,7 +14,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from config.errors import DatabaseBusyError, SettingsError, StorageError, StorageFullError
-from storage.database import Database, configuration
+from storage.database import Database
+from storage.migrations import configuration
 from storage.tables import Base, StudyRow
 from tests.support.received import NOW, received
 from tests.unit.storage.conftest import SERVER

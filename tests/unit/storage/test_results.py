@@ -147,15 +147,22 @@ def test_what_a_destination_gets_in_another_form_is_not_sent_as_it_was(recorded:
         assert transaction.results.reopen(now=LATER) == ()
 
 
-def test_a_destination_knows_the_reports_that_it_got(recorded: Database) -> None:
+def test_a_report_follows_those_that_its_destination_has(recorded: Database) -> None:
     with recorded.begin() as transaction:
         results = transaction.results
         study_id = transaction.jobs.list()[0].study_id
-        (report,) = results.reports_got(study_id, "pacs")
-        assert report.kind == "SR"
-        assert results.reports_got(study_id, "new") == ()
-        assert results.reports_got(study_id + 1, "pacs") == ()
-        pending = [d for d in results.pending(1, "pacs") if d.kind == "SR"]
-        results.mark_dead([pending[0].id], error="refused", now=LATER)
-        assert results.reports_got(study_id, "pacs") == ()
-        assert len(results.reports_got(study_id, "archive")) == 1
+
+        def before(job_id: int, destination: str = "pacs", study: int = study_id) -> list[str]:
+            found = results.reports_before(job_id, study_id=study, destination=destination)
+            return [each.kind for each in found]
+
+        assert before(2) == ["SR"]
+        assert before(1) == []
+        assert before(2, "new") == []
+        assert before(2, study=study_id + 1) == []
+        (report,) = [d for d in results.pending(1, "pacs") if d.kind == "SR"]
+        results.mark_sent(report.id, now=LATER)
+        assert before(1) == ["SR"]
+        (other,) = [d for d in results.pending(1, "archive") if d.kind == "SR"]
+        results.mark_dead([other.id], error="refused", now=LATER)
+        assert before(2, "archive") == []
