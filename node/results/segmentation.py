@@ -1,31 +1,53 @@
-"""The Segmentation object (PS3.3 A.51): BINARY, one segment for each subtype that is present.
+"""The Segmentation object (PS3.3 A.51): one segment for each subtype that is present.
 
-No axis is flipped anywhere: row, column and slice of the mask are those of the source images.
+It is BINARY unless a destination asks for a LABELMAP, and the frames without a voxel are left out
+unless it asks for all. No axis is flipped anywhere: row, column and slice of the mask are those of
+the source images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import highdicom as hd
 import numpy as np
 from highdicom.color import CIELabColor
 from highdicom.seg import SegmentDescription
 from numpy.typing import NDArray
+from openjpeg.utils import encode_array
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from config.errors import UnreadableInputError, UnsupportedInputError
 from ml.readers.dicom import Series
 from ml.readers.frames import FrameReference, frame_headers
 from ml.volume import Grid, Mask, Subtype
 from node.results import codes
+from node.results.forms import Compression, SegmentationForm
 from node.results.headers import Source, finish, is_multi_frame, prepare_source, replace_value
 from node.results.identity import ModelIdentity, ResultContext, SeriesNumber
 
 MOST_POSITION_ERROR_MM = 0.01
+FEWEST_PIXELS_OF_JPEG2000 = 32
+"""Rows and columns that openjpeg wants for its six levels of resolution."""
+
+TRANSFER_SYNTAXES: Mapping[Compression, UID] = MappingProxyType(
+    {
+        Compression.NONE: ExplicitVRLittleEndian,
+        Compression.JPEG2000: JPEG2000Lossless,
+        Compression.RLE: RLELossless,
+    }
+)
 
 
 def build_segmentation(
-    context: ResultContext, series: Series, mask: Mask
+    context: ResultContext,
+    series: Series,
+    mask: Mask,
+    *,
+    form: SegmentationForm = SegmentationForm.BINARY,
+    keep_empty_frames: bool = False,
+    compression: Compression = Compression.NONE,
 ) -> tuple[hd.seg.Segmentation, dict[Subtype, int]]:
     """Write a mask as a Segmentation of its source series.
 
@@ -37,6 +59,14 @@ def build_segmentation(
         The analysed series; of its headers, which may be single- or multi-frame.
     mask
         Label map on the grid of the series.
+    form
+        BINARY or LABELMAP.
+    keep_empty_frames
+        Whether there is a frame for each source image, and in a BINARY object for each of its
+        segments, however little it shows.
+    compression
+        Of the pixels, without loss. The object keeps its UID (PS3.3 C.12.1.1): what it says is the
+        same.
 
     Returns
     -------
@@ -47,12 +77,14 @@ def build_segmentation(
     ------
     ValueError
         If the mask is empty (highdicom would write every frame of every segment), or does not lie
-        on the series.
+        on the series; if the form is NONE, or cannot be compressed so: BINARY by RLE, and images of
+        fewer than 32 rows or columns by JPEG 2000.
     UnreadableInputError
         If the source has no frame of reference, or lacks what an object needs.
     UnsupportedInputError
         If the source is several multi-frame objects.
     """
+    _check_form(form, compression, mask.grid)
     numbers = {
         Subtype(int(value)): number
         for number, value in enumerate(np.unique(mask.labels[mask.labels > 0]), start=1)
@@ -62,17 +94,19 @@ def build_segmentation(
     _check_grid(series, mask.grid)
     source = prepare_source(context, series.headers)
     images, planes = _images_and_planes(source, series, _numbered(mask, numbers))
+    content = f"SEG-{form}-all-frames" if keep_empty_frames else f"SEG-{form}"
+    left_native = form is SegmentationForm.LABELMAP  # see `_compress`
     segmentation = hd.seg.Segmentation(
         source_images=images,
         pixel_array=planes,
-        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segmentation_type=form.value,
         segment_descriptions=[_describe(context, s, n) for s, n in numbers.items()],
-        series_instance_uid=context.uid("SEG-BINARY-series"),
+        series_instance_uid=context.uid(f"{content}-series"),
         series_number=context.series_number(SeriesNumber.SEGMENTATION),
-        sop_instance_uid=context.uid("SEG-BINARY-instance"),
+        sop_instance_uid=context.uid(f"{content}-instance"),
         instance_number=1,
-        transfer_syntax_uid=ExplicitVRLittleEndian,
-        omit_empty_frames=True,
+        transfer_syntax_uid=TRANSFER_SYNTAXES[Compression.NONE if left_native else compression],
+        omit_empty_frames=not keep_empty_frames,
         content_label="ICH_SEG",
         content_description="AI segmentation of intracranial haemorrhage",
         content_creator_name=f"AI^{context.model.name}",
@@ -81,7 +115,44 @@ def build_segmentation(
     )
     finish(segmentation, context, source)
     segmentation.BodyPartExamined = "HEAD"
+    # highdicom describes the background of a label map as segment 0: viewers then give each segment
+    # the colour of the one before it. Pixel Padding Value says already what is no segment.
+    segmentation.SegmentSequence = [
+        segment for segment in segmentation.SegmentSequence if segment.SegmentNumber > 0
+    ]
+    if left_native and compression is not Compression.NONE:
+        _compress(segmentation, compression)
     return segmentation, numbers
+
+
+def _check_form(form: SegmentationForm, compression: Compression, grid: Grid) -> None:
+    if form is SegmentationForm.NONE:
+        raise ValueError("no Segmentation has the form NONE")
+    if form is SegmentationForm.BINARY and compression is Compression.RLE:
+        raise ValueError("a BINARY Segmentation cannot be compressed by RLE")
+    fewest = min(grid.rows, grid.columns)
+    if compression is Compression.JPEG2000 and fewest < FEWEST_PIXELS_OF_JPEG2000:
+        raise ValueError(
+            f"images of {fewest} rows or columns cannot be compressed by JPEG 2000, which wants "
+            f"{FEWEST_PIXELS_OF_JPEG2000}"
+        )
+
+
+def _compress(label_map: hd.seg.Segmentation, compression: Compression) -> None:
+    """Compress a LABELMAP by encoders of our choice.
+
+    highdicom leaves the choice to pydicom: for RLE it takes gdcm, which ends the process over an
+    image of odd size, for JPEG 2000 it wants one package more.
+    """
+    if compression is Compression.RLE:
+        label_map.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)
+    else:
+        shape = (label_map.NumberOfFrames, label_map.Rows, label_map.Columns)
+        frames = np.frombuffer(label_map.PixelData, np.uint8, count=np.prod(shape)).reshape(shape)
+        label_map.PixelData = encapsulate(
+            [encode_array(frame, bits_stored=8, photometric_interpretation=2) for frame in frames]
+        )
+        label_map.file_meta.TransferSyntaxUID = JPEG2000Lossless
 
 
 def _numbered(mask: Mask, numbers: dict[Subtype, int]) -> NDArray[np.uint8]:
