@@ -26,6 +26,8 @@ from node.status import StoreStatus
 logger = logging.getLogger(__name__)
 
 VERIFICATION = "1.2.840.10008.1.1"
+OFFERED_PDU_BYTES = 131_072
+"""Longest PDU that the node takes from a peer it calls."""
 MOST_CONTEXTS = 128
 """PS3.8 9.3.2.2: presentation context identifiers are the odd numbers from 1 to 255."""
 REJECTIONS: dict[tuple[int | None, int | None], str] = {
@@ -144,7 +146,11 @@ def associated(
     ae.dimse_timeout = timeouts.dimse_seconds
     ae.network_timeout = timeouts.network_seconds
     association = ae.associate(
-        peer.host, peer.port, contexts=list(contexts), ae_title=peer.ae_title, max_pdu=131072
+        peer.host,
+        peer.port,
+        contexts=list(contexts),
+        ae_title=peer.ae_title,
+        max_pdu=OFFERED_PDU_BYTES,
     )
     if not association.is_established:
         _close_socket(association)

@@ -11,12 +11,17 @@ class StoreStatus(IntEnum):
     """Status of a C-STORE response; PS3.4 Table B.2-1 and PS3.7 Annex C."""
 
     SUCCESS = 0x0000
+    """The image is on the disk and in the index, now or since an earlier request."""
     DUPLICATE_SOP_INSTANCE = 0x0111
     """A known SOP Instance UID with other content; the first one is kept."""
     NOT_AUTHORIZED = 0x0124
+    """The sender may not store."""
     OUT_OF_RESOURCES = 0xA700
+    """There is no room for the image; later there may be."""
     DATA_SET_DOES_NOT_MATCH_SOP_CLASS = 0xA900
+    """The data set is not what the request says, or cannot be filed under a patient and study."""
     CANNOT_UNDERSTAND = 0xC000
+    """The data set or an identifier is malformed."""
     PROCESSING_FAILURE = 0xC100
     """An unexpected fault of the node; nothing was kept."""
     PATIENT_CONFLICT = 0xC102

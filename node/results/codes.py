@@ -144,6 +144,14 @@ The only CT code of CID 100 that is no perfusion study. Codes of a head CT (LOIN
 303653007) are not in that context group; the site's own codes go to the header of the report.
 """
 
+CONFIRMED_ELSEWHERE: Mapping[Code, str] = MappingProxyType(
+    {
+        MILLILITRE: "a unit of UCUM; the dictionary has it only within others (mg/ml)",
+        QUALITATIVE_EVALUATIONS: "row 12 of TID 1500 in PS3.16",
+    }
+)
+"""Terms that the dictionary lacks, and where they stand instead."""
+
 
 @dataclass(frozen=True)
 class SubtypeTerms:

@@ -15,7 +15,7 @@ from node.selection.rejections import Criteria, Fault, Rejection
 from node.selection.text import is_agent, names_a_head, names_contrast, other_examination
 
 OWN_MANUFACTURER = "MIDLINE"
-_PROCESSED = frozenset(
+PROCESSED = frozenset(
     (
         "MIP",
         "MINIP",
@@ -30,7 +30,7 @@ _PROCESSED = frozenset(
         "PROJECTION IMAGE",
     )
 )
-_SUMMARIES = frozenset(("DOSE_INFO", "SCREEN SAVE", "REF_SURVIEW", "PATIENT_INFO", "RESULTS"))
+SUMMARIES = frozenset(("DOSE_INFO", "SCREEN SAVE", "REF_SURVIEW", "PATIENT_INFO", "RESULTS"))
 _DESCRIPTIONS = ("StudyDescription", "SeriesDescription", "ProtocolName", "BodyPartExamined")
 _SAME_IN_A_SERIES = ("FrameOfReferenceUID", "PatientID", "IssuerOfPatientID", "StudyInstanceUID")
 
@@ -90,7 +90,7 @@ def _image_type_fault(image_type: tuple[str, ...]) -> Fault | None:
     kinds = {value.upper() for value in image_type}
     if "LOCALIZER" in kinds:
         return Fault(Rejection.LOCALIZER)
-    for known, rejection in ((_PROCESSED, Rejection.PROCESSED), (_SUMMARIES, Rejection.SECONDARY)):
+    for known, rejection in ((PROCESSED, Rejection.PROCESSED), (SUMMARIES, Rejection.SECONDARY)):
         if kinds & known:
             return Fault(rejection, f"Image Type has {min(kinds & known)}")
     if "SECONDARY" in kinds and not {"ORIGINAL", "AXIAL"} <= kinds:

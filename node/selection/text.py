@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-_HEAD_STEMS = (
+HEAD_STEMS = (
     "HEAD", "BRAIN", "SKULL", "CRANI", "CRANE", "NEURO", "CEREBR", "CEPHAL", "STROKE",
     "KOPF", "SCHADEL", "SCHAEDEL", "HIRN",  # German
     "ENCEFAL", "CABEZA", "CABECA", "CEREBEL",  # Spanish, Portuguese, Italian
@@ -20,15 +20,15 @@ _HEAD_STEMS = (
     "ГОЛОВ", "МОЗГ", "ЧЕРЕП", "ΕΓΚΕΦΑΛ", "ΚΕΦΑΛ", "ΚΡΑΝΙ",
     "头", "颅", "脑", "頭", "顱", "腦", "脳", "두부", "뇌", "머리", "رأس", "دماغ", "ראש", "מוח",
 )  # fmt: skip
-_HEAD_WORDS = ("TETE", "TESTA", "CCT", "CTH", "NCCT", "PAA", "KAFA")
+HEAD_WORDS = ("TETE", "TESTA", "CCT", "CTH", "NCCT", "PAA", "KAFA")
 
-_OTHER_STEMS = (
+OTHER_STEMS = (
     "ANGIO", "PERFUS", "VENOGR", "SINUS", "ORBIT", "PETROUS", "MASTOID", "TEMPORAL BONE",
     "FELSENBEIN", "ROCHER", "FACIAL", "MAXILL", "MANDIB", "DENTAL", "CERVIC", "SPINE", "SPINAL",
     "WIRBEL", "RACHIS", "LUMBAR", "THORA", "CHEST", "ABDOM", "PELVI", "LARYN", "MITTELGESICHT",
     "MONITORING", "TOPOGRAM", "LOCALI", "SCANOGRAM", "SURVIEW",
 )  # fmt: skip
-_OTHER_WORDS = (
+OTHER_WORDS = (
     "CTA", "CTP", "CTV", "CTPA", "NNH", "HWS", "BWS", "LWS", "IAC", "IAM", "TMJ", "NECK", "HALS",
     "FACE", "BOLUS", "TRACKER", "SCOUT", "TOPO", "DOSE", "SUMMARY", "MIP", "VRT",
 )  # fmt: skip
@@ -60,7 +60,7 @@ def names_a_head(texts: Iterable[str]) -> bool | None:
     searched = [_words(text) for text in texts if text.strip()]
     if not searched:
         return None
-    return any(_found(text, _HEAD_STEMS, _HEAD_WORDS) for text in searched)
+    return any(_found(text, HEAD_STEMS, HEAD_WORDS) for text in searched)
 
 
 def other_examination(series_description: str, protocol_name: str) -> str:
@@ -69,10 +69,10 @@ def other_examination(series_description: str, protocol_name: str) -> str:
     A protocol may cover more than the series (head and neck after a trauma): it counts only where
     the series itself is not called a head.
     """
-    term = _found(_words(series_description), _OTHER_STEMS, _OTHER_WORDS)
+    term = _found(_words(series_description), OTHER_STEMS, OTHER_WORDS)
     if term or names_a_head([series_description]):
         return term
-    return _found(_words(protocol_name), _OTHER_STEMS, _OTHER_WORDS)
+    return _found(_words(protocol_name), OTHER_STEMS, OTHER_WORDS)
 
 
 def names_contrast(series_description: str, protocol_name: str) -> bool:
