@@ -85,43 +85,18 @@ def build_segmentation(
         If the source is several multi-frame objects.
     """
     _check_form(form, compression, mask.grid)
-    numbers = {
-        Subtype(int(value)): number
-        for number, value in enumerate(np.unique(mask.labels[mask.labels > 0]), start=1)
-    }
-    if not numbers:
-        raise ValueError("no Segmentation is made of an empty mask")
+    numbers = _numbers(mask)
     _check_grid(series, mask.grid)
     source = prepare_source(context, series.headers)
-    images, planes = _images_and_planes(source, series, _numbered(mask, numbers))
-    content = f"SEG-{form}-all-frames" if keep_empty_frames else f"SEG-{form}"
-    left_native = form is SegmentationForm.LABELMAP  # see `_compress`
-    segmentation = hd.seg.Segmentation(
-        source_images=images,
-        pixel_array=planes,
-        segmentation_type=form.value,
-        segment_descriptions=[_describe(context, s, n) for s, n in numbers.items()],
-        series_instance_uid=context.uid(f"{content}-series"),
-        series_number=context.series_number(SeriesNumber.SEGMENTATION),
-        sop_instance_uid=context.uid(f"{content}-instance"),
-        instance_number=1,
-        transfer_syntax_uid=TRANSFER_SYNTAXES[Compression.NONE if left_native else compression],
-        omit_empty_frames=not keep_empty_frames,
-        content_label="ICH_SEG",
-        content_description="AI segmentation of intracranial haemorrhage",
-        content_creator_name=f"AI^{context.model.name}",
-        series_description=context.node.series_description("AI ICH segmentation"),
-        **context.constructor_arguments,
+    segmentation = _construct(
+        context,
+        *_images_and_planes(source, series, _numbered(mask, numbers)),
+        [_describe(context, subtype, number) for subtype, number in numbers.items()],
+        form=form,
+        keep_empty_frames=keep_empty_frames,
+        compression=compression,
     )
     finish(segmentation, context, source)
-    segmentation.BodyPartExamined = "HEAD"
-    # highdicom describes the background of a label map as segment 0: viewers then give each segment
-    # the colour of the one before it. Pixel Padding Value says already what is no segment.
-    segmentation.SegmentSequence = [
-        segment for segment in segmentation.SegmentSequence if segment.SegmentNumber > 0
-    ]
-    if left_native and compression is not Compression.NONE:
-        _compress(segmentation, compression)
     return segmentation, numbers
 
 
@@ -138,6 +113,45 @@ def _check_form(form: SegmentationForm, compression: Compression, grid: Grid) ->
         )
 
 
+def _construct(
+    context: ResultContext,
+    images: Sequence[Dataset],
+    planes: NDArray[np.uint8],
+    segments: Sequence[SegmentDescription],
+    *,
+    form: SegmentationForm,
+    keep_empty_frames: bool,
+    compression: Compression,
+) -> hd.seg.Segmentation:
+    content = f"SEG-{form}-all-frames" if keep_empty_frames else f"SEG-{form}"
+    is_label_map = form is SegmentationForm.LABELMAP
+    segmentation = hd.seg.Segmentation(
+        source_images=images,
+        pixel_array=planes,
+        segmentation_type=form.value,
+        segment_descriptions=segments,
+        series_instance_uid=context.uid(f"{content}-series"),
+        series_number=context.series_number(SeriesNumber.SEGMENTATION),
+        sop_instance_uid=context.uid(f"{content}-instance"),
+        instance_number=1,
+        transfer_syntax_uid=TRANSFER_SYNTAXES[Compression.NONE if is_label_map else compression],
+        omit_empty_frames=not keep_empty_frames,
+        content_label="ICH_SEG",
+        content_description="AI segmentation of intracranial haemorrhage",
+        content_creator_name=f"AI^{context.model.name}",
+        series_description=context.node.series_description("AI ICH segmentation"),
+        **context.constructor_arguments,
+    )
+    segmentation.BodyPartExamined = "HEAD"
+    if is_label_map:
+        # highdicom adds the background as segment 0, and viewers then give each segment the colour
+        # of the one before it; Pixel Padding Value says already what belongs to no segment
+        described = segmentation.SegmentSequence
+        segmentation.SegmentSequence = [item for item in described if item.SegmentNumber > 0]
+        _compress(segmentation, compression)
+    return segmentation
+
+
 def _compress(label_map: hd.seg.Segmentation, compression: Compression) -> None:
     """Compress a LABELMAP by encoders of our choice.
 
@@ -146,13 +160,21 @@ def _compress(label_map: hd.seg.Segmentation, compression: Compression) -> None:
     """
     if compression is Compression.RLE:
         label_map.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)
-    else:
+    elif compression is Compression.JPEG2000:
         shape = (label_map.NumberOfFrames, label_map.Rows, label_map.Columns)
         frames = np.frombuffer(label_map.PixelData, np.uint8, count=np.prod(shape)).reshape(shape)
         label_map.PixelData = encapsulate(
             [encode_array(frame, bits_stored=8, photometric_interpretation=2) for frame in frames]
         )
         label_map.file_meta.TransferSyntaxUID = JPEG2000Lossless
+
+
+def _numbers(mask: Mask) -> dict[Subtype, int]:
+    """Number the subtypes that are present."""
+    present = np.unique(mask.labels[mask.labels > 0]).tolist()
+    if not present:
+        raise ValueError("no Segmentation is made of an empty mask")
+    return {Subtype(value): number for number, value in enumerate(present, start=1)}
 
 
 def _numbered(mask: Mask, numbers: dict[Subtype, int]) -> NDArray[np.uint8]:
