@@ -170,7 +170,7 @@ def _compress(label_map: hd.seg.Segmentation, compression: Compression) -> None:
 
 
 def _numbers(mask: Mask) -> dict[Subtype, int]:
-    """Number the subtypes that are present."""
+    """Give each subtype that is present a number."""
     present = np.unique(mask.labels[mask.labels > 0]).tolist()
     if not present:
         raise ValueError("no Segmentation is made of an empty mask")
