@@ -5,24 +5,26 @@ all-clear. Slices are drawn as stored, and the letters at their edges name the s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from ml.volume import Grid, Mask, Subtype, Volume
+from ml.volume import Mask, Subtype, Volume
 from node.results import codes
+from node.results.drawing import (
+    AMBER,
+    BLACK,
+    GREY,
+    WHITE,
+    crop_to_head,
+    draw_sides,
+    draw_slice,
+    font_of,
+    wrap,
+)
 from node.results.identity import ResultContext
 from node.results.outcomes import StudyResult
-
-Rgb = tuple[int, int, int]
-
-WINDOW_LEVEL_HU = 40.0
-WINDOW_WIDTH_HU = 80.0
-HEAD_HU = -300.0
-"""Above air: what the picture is cut to."""
 
 TILE = 400
 """Edge of a slice in the picture, pixels."""
@@ -33,28 +35,8 @@ MARGIN = 16
 GAP = 8
 CAPTION_HEIGHT = 22
 BAR_HEIGHT = 36
-OUTLINE_WIDTH = 2
-
-BLACK: Rgb = (0, 0, 0)
-WHITE: Rgb = (255, 255, 255)
-GREY: Rgb = (170, 170, 170)
-AMBER: Rgb = (255, 200, 0)
 
 WIDTH = 2 * MARGIN + NUM_COLUMNS * TILE + (NUM_COLUMNS - 1) * GAP
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
-
-@dataclass(frozen=True)
-class _Crop:
-    """Part of a slice that is drawn, in pixels of the slice, and its size in the picture."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-    width: int
-    height: int
 
 
 def draw_result(
@@ -152,7 +134,7 @@ def draw_montage(
     if volume.hu.shape != mask.labels.shape:
         raise ValueError(f"volume {volume.hu.shape} and mask {mask.labels.shape} differ in shape")
     chosen = choose_slices(mask, key_slices)
-    crop = _crop(volume, chosen)
+    crop = crop_to_head(volume, chosen, edge=TILE)
     shown = [Subtype(int(value)) for value in np.unique(mask.labels) if value]
     head = _draw_head(title, lines, shown, disclaimer)
     num_rows = -(-len(chosen) // NUM_COLUMNS)
@@ -160,12 +142,12 @@ def draw_montage(
     picture = Image.new("RGB", (WIDTH, head.height + num_rows * row_height + MARGIN), BLACK)
     picture.paste(head, (0, 0))
     draw = ImageDraw.Draw(picture)
-    font = _font(15)
+    font = font_of(15)
     for number, index in enumerate(chosen):
         left = MARGIN + (number % NUM_COLUMNS) * (TILE + GAP) + (TILE - crop.width) // 2
         top = head.height + (number // NUM_COLUMNS) * row_height
-        picture.paste(_draw_slice(volume.hu[index], mask.labels[index], crop), (left, top))
-        _draw_sides(draw, volume.grid, left, top, crop)
+        picture.paste(draw_slice(volume.hu[index], mask.labels[index], crop), (left, top))
+        draw_sides(draw, volume.grid, left, top, crop)
         labels = [codes.SUBTYPES[s].label for s in shown if (mask.labels[index] == s).any()]
         caption = f"Slice {index + 1} of {len(volume.hu)}  {' '.join(labels)}"
         draw.text((left, top + crop.height + 2), caption, fill=GREY, font=font)
@@ -204,16 +186,12 @@ def encode_png(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _font(size: int) -> Font:
-    return ImageFont.load_default(size)
-
-
 def _draw_head(
     title: str, lines: Sequence[str], legend: Sequence[Subtype], disclaimer: str
 ) -> Image.Image:
     """Draw disclaimer, title, lines and legend of a picture, as high as they need."""
-    large, normal = _font(30), _font(18)
-    wrapped = [part for line in lines for part in _wrap(line, normal, WIDTH - 2 * MARGIN)]
+    large, normal = font_of(30), font_of(18)
+    wrapped = [part for line in lines for part in wrap(line, normal, WIDTH - 2 * MARGIN)]
     rows = len(wrapped) + bool(legend)
     head = Image.new("RGB", (WIDTH, BAR_HEIGHT + 52 + 24 * rows + MARGIN), BLACK)
     draw = ImageDraw.Draw(head)
@@ -232,91 +210,3 @@ def _draw_head(
         draw.text((x + 24, y), text, fill=WHITE, font=normal)
         x += 48 + int(normal.getlength(text))
     return head
-
-
-def _wrap(text: str, font: Font, width: int) -> list[str]:
-    """Break a text into lines of at most `width` pixels."""
-    lines: list[str] = []
-    for word in text.split():
-        if lines and font.getlength(f"{lines[-1]} {word}") <= width:
-            lines[-1] = f"{lines[-1]} {word}"
-        else:
-            lines.append(word)
-    return lines
-
-
-def _crop(volume: Volume, indices: Sequence[int]) -> _Crop:
-    """Cut to the head as it appears on some slices; all slices are drawn at one scale."""
-    _, rows, columns = np.nonzero(volume.hu[list(indices)] > HEAD_HU)
-    if not rows.size:
-        rows, columns = np.array([0, volume.grid.rows - 1]), np.array([0, volume.grid.columns - 1])
-    top, bottom = int(rows.min()), int(rows.max()) + 1
-    left, right = int(columns.min()), int(columns.max()) + 1
-    between_rows, between_columns = volume.grid.pixel_spacing_mm
-    height_mm, width_mm = (bottom - top) * between_rows, (right - left) * between_columns
-    scale = TILE / max(height_mm, width_mm)
-    size = (max(1, round(width_mm * scale)), max(1, round(height_mm * scale)))
-    return _Crop(left, top, right, bottom, *size)
-
-
-def _draw_slice(hu: NDArray[np.float32], labels: NDArray[np.uint8], crop: _Crop) -> Image.Image:
-    """Draw one slice through the window, each subtype outlined from outside.
-
-    Parameters
-    ----------
-    hu
-        Shape (Y, X), HU.
-    labels
-        Shape (Y, X).
-    crop
-        What to draw of them, and at which size.
-    """
-    box, size = (crop.left, crop.top, crop.right, crop.bottom), (crop.width, crop.height)
-    lowest = WINDOW_LEVEL_HU - WINDOW_WIDTH_HU / 2
-    finite = np.nan_to_num(hu, nan=lowest)
-    grey = np.clip((finite - lowest) / WINDOW_WIDTH_HU * 255, 0, 255).astype(np.uint8)
-    tile = Image.fromarray(grey).resize(size, Image.Resampling.BICUBIC, box=box)
-    pixels = np.array(tile.convert("RGB"))
-    for subtype in np.unique(labels[labels > 0]):
-        covered = Image.fromarray(np.where(labels == subtype, np.uint8(255), np.uint8(0)))
-        # a box filter keeps even the smallest lesion when the slice is drawn smaller
-        region = np.array(covered.resize(size, Image.Resampling.BOX, box=box)) > 0
-        ring = _grow(region, OUTLINE_WIDTH) & ~region
-        pixels[ring] = codes.SUBTYPES[Subtype(int(subtype))].rgb
-    return Image.fromarray(pixels)
-
-
-def _grow(region: NDArray[np.bool_], num_pixels: int) -> NDArray[np.bool_]:
-    """Widen a region by some pixels in the directions of rows and columns, shape (Y, X)."""
-    grown = region.copy()
-    for _ in range(num_pixels):
-        padded = np.pad(grown, 1)
-        grown |= padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
-    return grown
-
-
-def _draw_sides(draw: ImageDraw.ImageDraw, grid: Grid, left: int, top: int, crop: _Crop) -> None:
-    """Name the patient's sides at the left and right edge of a slice."""
-    font = _font(16)
-    right_letter = side_letter(grid.row_direction)
-    right = left + crop.width - 4 - int(font.getlength(right_letter))
-    for x, letter in ((left + 4, side_letter(-grid.row_direction)), (right, right_letter)):
-        place = (x, top + crop.height // 2 - 8)
-        draw.text(place, letter, fill=AMBER, font=font, stroke_width=2, stroke_fill=BLACK)
-
-
-def side_letter(direction: NDArray[np.float64]) -> str:
-    """Name the side of the patient to which a direction points most.
-
-    Parameters
-    ----------
-    direction
-        Shape (3,), LPS.
-
-    Returns
-    -------
-    str
-        R, L, A, P, F (feet) or H (head), as in Patient Orientation (PS3.3 C.7.6.1.1.1).
-    """
-    axis = int(np.argmax(np.abs(direction)))
-    return ("RL", "AP", "FH")[axis][int(direction[axis] > 0)]

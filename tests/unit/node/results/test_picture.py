@@ -14,9 +14,9 @@ from PIL import Image
 from config.errors import Reason
 from ml.volume import Mask, Subtype, Volume
 from node.results import codes
+from node.results.drawing import AMBER, side_letter
 from node.results.outcomes import StudyResult
 from node.results.picture import (
-    AMBER,
     MOST_SLICES,
     NUM_SLICES_WITHOUT_FINDINGS,
     WIDTH,
@@ -24,7 +24,6 @@ from node.results.picture import (
     draw_montage,
     draw_result,
     encode_png,
-    side_letter,
 )
 from tests.support.result_inputs import (
     BLOCKS,
@@ -113,23 +112,6 @@ def test_slices_are_drawn_as_stored_and_the_letters_tell_the_sides(
     volume = make_series(grid).volume
     outline = where(montage(mask, volume), codes.SUBTYPES[Subtype.EDH].rgb)
     assert outline[outline[:, 0] > 200][:, 1].min() < 60  # low columns are on the left
-
-
-@pytest.mark.parametrize(
-    ("direction", "letter"),
-    [
-        ((1, 0, 0), "L"),
-        ((-1, 0.2, 0), "R"),
-        ((0, 1, 0), "P"),
-        ((0, -1, 0), "A"),
-        ((0, 0, 1), "H"),
-        ((0.3, 0, -0.9), "F"),
-    ],
-)
-def test_a_direction_is_named_by_the_side_it_points_to(
-    direction: tuple[float, float, float], letter: str
-) -> None:
-    assert side_letter(np.array(direction)) == letter
 
 
 def test_key_slices_come_first_then_the_largest_findings() -> None:
