@@ -1,0 +1,70 @@
+"""What the node does not offer: said in the documents, and looked for in the code by a test."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A service that may be expected and is not there.
+
+    Attributes
+    ----------
+    name
+        What it is.
+    remark
+        What follows for the site.
+    signs
+        Regular expressions; any of them in the code of the node would be a sign that it is there.
+    """
+
+    name: str
+    remark: str
+    signs: tuple[str, ...]
+
+
+NOT_OFFERED = (
+    Absent(
+        "TLS (PS3.15 Annex B)",
+        "Associations are neither encrypted nor authenticated by certificates.",
+        (r"\bssl\b", "tls_args", "SSLContext"),
+    ),
+    Absent(
+        "User identity negotiation (PS3.7 D.3.3.7)",
+        "Whatever a peer says of its user is ignored, and nothing is said of ours.",
+        ("EVT_USER_ID", "UserIdentityNegotiation"),
+    ),
+    Absent(
+        "Storage Commitment (1.2.840.10008.1.20.1), as user or provider",
+        "Success of a C-STORE is all that either side says about safe keeping.",
+        (r"1\.2\.840\.10008\.1\.20\.1", "StorageCommitment"),
+    ),
+    Absent(
+        "Query and retrieve (C-FIND, C-MOVE, C-GET), as user or provider",
+        "Missing images are not fetched, and results are pushed, not offered.",
+        (r"1\.2\.840\.10008\.5\.1\.4\.1\.2\.[123]\.", "QueryRetrieve", "send_c_(find|move|get)"),
+    ),
+    Absent(
+        "Modality Worklist, Modality Performed Procedure Step",
+        "What is analysed follows from the images alone.",
+        (r"1\.2\.840\.10008\.5\.1\.4\.31", r"1\.2\.840\.10008\.3\.1\.2\.3", "Worklist"),
+    ),
+    Absent(
+        "Unified Procedure Step, Instance Availability Notification",
+        "A result announces itself by its arrival.",
+        (r"1\.2\.840\.10008\.5\.1\.4\.3[34]", "UnifiedProcedureStep", "send_n_"),
+    ),
+    Absent("DICOMweb (PS3.18)", "There is no HTTP interface.", ("(?i)dicomweb", "(?i)stow-?rs")),
+    Absent("Media storage (PS3.10, PS3.11)", "No media are written or read.", ("(?i)dicomdir",)),
+    Absent(
+        "Presentation states, parametric maps",
+        "Outlines are in the report, in the overlay and on the page.",
+        ("PresentationState", "ParametricMap"),
+    ),
+    Absent(
+        "Audit trail messages (PS3.15 A.5)",
+        "There are log lines with numbers of studies and jobs, and no patient data.",
+        ("(?i)atna", "(?i)syslog"),
+    ),
+    Absent("HL7 and FHIR", "Results go out as DICOM objects alone.", (r"(?i)\bhl7\b", "(?i)fhir")),
+)
+"""Services of DICOM and its surroundings that this version does not have."""

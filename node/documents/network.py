@@ -1,0 +1,335 @@
+"""Parts of the conformance statement on the network: services, associations, statuses, delivery."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from random import Random
+
+from pydantic import BaseModel
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE
+from pynetdicom.presentation import PresentationContext, build_context
+
+from config.settings import DestinationSettings
+from node.delivery import FEW_ATTEMPTS, pause_after
+from node.documents.markdown import LINE, bullets, code, table
+from node.documents.objects import Kind, kinds_sent, name_of
+from node.documents.sentences import of_members
+from node.documents.site import Site
+from node.hardening import SECONDS_FOR_A_PDU, SMALLEST_LIMIT_BYTES
+from node.listener import application_entity
+from node.peers import OFFERED_PDU_BYTES, REJECTIONS, VERIFICATION, StoreFile, contexts_for
+from node.status import StoreStatus, Verdict, verdict_of
+
+SHOWN_ATTEMPTS = 8
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a C-STORE request goes through.
+
+    Attributes
+    ----------
+    condition
+        When it is answered so.
+    status
+        The answer.
+    comment
+        Error Comment (0000,0902), as far as it is the same each time.
+    """
+
+    condition: str
+    status: StoreStatus
+    comment: str = ""
+
+
+CHECKS = (
+    Check(
+        "less than `storage.reserve_bytes` of the disk is free",
+        StoreStatus.OUT_OF_RESOURCES,
+        "no room on the disk",
+    ),
+    Check(
+        "the data set is longer than `node.max_instance_bytes`",
+        StoreStatus.OUT_OF_RESOURCES,
+        "the data set is over the size limit",
+    ),
+    Check(
+        "Affected SOP Instance UID is not 1 to 64 digits and dots",
+        StoreStatus.CANNOT_UNDERSTAND,
+        "Affected SOP Instance UID is no UID",
+    ),
+    Check(
+        "a deflated data set cannot be inflated, or to more than `node.max_instance_bytes`",
+        StoreStatus.CANNOT_UNDERSTAND,
+        "a deflated data set …",
+    ),
+    Check(
+        "an element cannot be parsed",
+        StoreStatus.CANNOT_UNDERSTAND,
+        "the data set cannot be parsed",
+    ),
+    Check(
+        "the last element does not end where the data set does",
+        StoreStatus.CANNOT_UNDERSTAND,
+        "the data set is cut short",
+    ),
+    Check(
+        "there is no Pixel Data, or an uncompressed one is too short",
+        StoreStatus.CANNOT_UNDERSTAND,
+        "fewer pixels than rows, columns and bits announce",
+    ),
+    Check(
+        "SOP Class or Instance UID differs from that of the request, or Modality is not CT",
+        StoreStatus.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
+        "(keyword) is not what the request says",
+    ),
+    Check(
+        "Patient ID, Study or Series Instance UID has no value",
+        StoreStatus.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
+        "(keyword) is missing",
+    ),
+    Check(
+        "Study or Series Instance UID is not 1 to 64 digits and dots",
+        StoreStatus.CANNOT_UNDERSTAND,
+        "(keyword) is no UID",
+    ),
+    Check(
+        "the SOP Instance UID is known with another data set; this one goes to quarantine",
+        StoreStatus.DUPLICATE_SOP_INSTANCE,
+        "known SOP Instance UID with other content",
+    ),
+    Check(
+        "the study is known under another Patient ID or issuer, or the series under another study; "
+        "image and study go to quarantine",
+        StoreStatus.PATIENT_CONFLICT,
+        "study or series is known under another patient",
+    ),
+    Check("the index cannot be written in time", StoreStatus.OUT_OF_RESOURCES, "the index is busy"),
+    Check("anything else goes wrong", StoreStatus.PROCESSING_FAILURE, "fault of the node: (type)"),
+    Check(
+        "the same data set is known under this SOP Instance UID: nothing changes",
+        StoreStatus.SUCCESS,
+    ),
+    Check("file, folder and index are on the disk", StoreStatus.SUCCESS),
+)
+"""The checks of `node.custody` and `node.reception`, in their order."""
+
+REJECTS = (
+    ((1, 1, 3), "the calling AE title is not among `node.allowed_calling_ae_titles`"),
+    ((1, 1, 7), "the called AE title is not `node.ae_title`"),
+    ((2, 3, 2), "`node.max_associations` associations are open"),
+)
+"""Result, source and reason of A-ASSOCIATE-RJ, and when it is sent (PS3.8 Table 9-21)."""
+
+
+def accepted_contexts(site: Site) -> tuple[PresentationContext, ...]:
+    """Presentation contexts of the listener's own application entity."""
+    return tuple(application_entity(site.settings.node).supported_contexts)
+
+
+def proposed_contexts(kinds: Iterable[Kind]) -> tuple[PresentationContext, ...]:
+    """Presentation contexts that are proposed for some kinds of objects, in all their forms."""
+    files = [
+        StoreFile(Path(), kind.sop_class_uid, syntax)
+        for kind in kinds
+        for syntax in kind.transfer_syntaxes
+    ]
+    return tuple(contexts_for(files))
+
+
+def overview(site: Site) -> str:
+    """Table of services: what is offered, what is used."""
+    rows = []
+    for context in accepted_contexts(site):
+        uid = str(context.abstract_syntax)
+        rows.append((name_of(uid), code(uid), "yes" if uid == VERIFICATION else "no", "yes"))
+    rows += [
+        (name_of(uid), code(uid), "by default" if any_default else "if a destination asks", "no")
+        for uid, any_default in _classes_sent(site).items()
+    ]
+    return table(("SOP class", "UID", "SCU", "SCP"), rows)
+
+
+def _classes_sent(site: Site) -> dict[str, bool]:
+    """Classes of what is sent, and whether a destination gets them without asking."""
+    classes: dict[str, bool] = {}
+    for kind in kinds_sent(site.installation):
+        uid = kind.sop_class_uid
+        classes[uid] = classes.get(uid, False) or kind.by_default
+    return classes
+
+
+def context_table(contexts: Sequence[PresentationContext]) -> str:
+    """Table of presentation contexts; classes with the same transfer syntaxes share a row."""
+    shared: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for context in contexts:
+        shared[tuple(map(str, context.transfer_syntax))].append(str(context.abstract_syntax))
+    rows = [
+        (LINE.join(map(_named, classes)), LINE.join(map(_named, syntaxes)))
+        for syntaxes, classes in shared.items()
+    ]
+    return table(("Abstract syntax", "Transfer syntaxes, in order of preference"), rows)
+
+
+def _named(uid: str) -> str:
+    return f"{code(uid)} {name_of(uid)}"
+
+
+def acceptance(site: Site) -> str:
+    """Table of what holds for associations that peers open."""
+    ae, node = application_entity(site.settings.node), site.settings.node
+    callers = ", ".join(node.allowed_calling_ae_titles)
+    nobody_named = "everyone, which only a listener on a loopback address may have"
+    return table(
+        ("Property", "Value"),
+        (
+            ("Application context", code("1.2.840.10008.3.1.1.1")),
+            ("AE title", code(ae.ae_title)),
+            ("Called AE title", "must be this AE title" if ae.require_called_aet else "any"),
+            ("Calling AE titles", callers or nobody_named),
+            ("Simultaneous associations", ae.maximum_associations),
+            ("Longest PDU accepted", f"{ae.maximum_pdu_size} bytes"),
+            (
+                "Longest PDU read at all",
+                f"{max(ae.maximum_pdu_size, SMALLEST_LIMIT_BYTES)} bytes, else the connection ends",
+            ),
+            ("Time for one PDU", f"{SECONDS_FOR_A_PDU:g} s"),
+            ("Asynchronous operations", "not negotiated: one at a time"),
+            ("SCP/SCU role selection, extended negotiation", "none"),
+            ("User identity", "not evaluated"),
+            ("Implementation Class UID", code(ae.implementation_class_uid)),
+            ("Implementation Version Name", code(ae.implementation_version_name)),
+        ),
+    )
+
+
+def rejections() -> str:
+    """Table of what a rejected peer is told."""
+    rows = [(*answer, condition) for answer, condition in REJECTS]
+    return table(("Result", "Source", "Reason", "When"), rows)
+
+
+def checks() -> str:
+    """Table of what a C-STORE goes through, in order."""
+    rows = [
+        (number, check.condition, code(f"0x{check.status:04X}"), check.comment)
+        for number, check in enumerate(CHECKS, start=1)
+    ]
+    return table(("", "If", "Status", "Error Comment"), rows)
+
+
+def statuses() -> str:
+    """Table of the statuses of a C-STORE response."""
+    meanings, used = of_members(StoreStatus), {check.status for check in CHECKS}
+    rows = [
+        (
+            code(f"0x{status:04X}"),
+            status.name.replace("_", " ").capitalize().replace("sop", "SOP"),
+            meanings[status.name],
+            "yes" if status in used else "never",
+        )
+        for status in StoreStatus
+    ]
+    return table(("Status", "Name", "Meaning", "Answered"), rows)
+
+
+def initiation(site: Site) -> str:
+    """Table of what holds for associations that the node opens."""
+    delivery, plain = site.settings.delivery, AE()
+    return table(
+        ("Property", "Value"),
+        (
+            ("Calling AE title", code(site.settings.node.ae_title)),
+            ("Associations to one destination at a time", "one for each study that is sent"),
+            ("Simultaneous associations", f"{delivery.slots} (`delivery.slots`)"),
+            ("Longest PDU taken", f"{OFFERED_PDU_BYTES} bytes"),
+            ("Asynchronous operations", "not proposed"),
+            ("SCP/SCU role selection, extended negotiation, user identity", "not proposed"),
+            ("Implementation Class UID", code(plain.implementation_class_uid)),
+            ("Implementation Version Name", code(plain.implementation_version_name)),
+        ),
+    )
+
+
+def verification_contexts() -> str:
+    """Table of what C-ECHO is proposed with."""
+    return context_table([build_context(VERIFICATION)])
+
+
+def verdicts() -> str:
+    """Table of what a received C-STORE status means, by asking for every number there is."""
+    words = {
+        Verdict.DONE: "delivered",
+        Verdict.RETRY: "tried again later",
+        Verdict.DEAD: "refused; the next form follows, if there is one",
+    }
+    rows = []
+    for verdict, numbers in groupby(range(0x10000), key=verdict_of):
+        first, *rest = numbers
+        span = f"0x{first:04X}" + (f" to 0x{rest[-1]:04X}" if rest else "")
+        rows.append((code(span), words[verdict]))
+    return table(("Status", "The object is"), rows)
+
+
+def retries(site: Site) -> str:
+    """Say when the next attempt follows."""
+    settings = site.settings.delivery
+    even = settings.model_copy(update={"jitter": 0.0})
+    pauses = [
+        f"{pause_after(attempt, even, chance=Random(0)).total_seconds():g}"  # noqa: S311
+        for attempt in range(1, SHOWN_ATTEMPTS + 1)
+    ]
+    return bullets(
+        f"Pauses after the first {SHOWN_ATTEMPTS} attempts: {', '.join(pauses)} s, each longer "
+        f"or shorter by up to {settings.jitter:.0%}; {settings.longest_retry_seconds:g} s from "
+        "then on.",
+        f"After {settings.give_up_hours:g} hours what is left is dead: it is shown to the "
+        "administrator, who may open it again.",
+        "Waiting deliveries survive a restart, and no destination waits for another one.",
+        "No connection, a time-out, an abort and every A-ASSOCIATE-RJ are tried again.",
+        f"A SOP class that is rejected without saying that it is not known (result 1 or 2 of "
+        f"its presentation context) is proposed {FEW_ATTEMPTS} times.",
+        "An object that is refused holds back those after it, since they may refer to it.",
+    )
+
+
+def rejections_received() -> str:
+    """Table of what is told to the administrator if a peer rejects the association."""
+    rows = [(*diagnostic, words) for diagnostic, words in REJECTIONS.items()]
+    return table(("Source", "Reason", "The administrator reads"), rows)
+
+
+def settings_table(section: BaseModel | type[BaseModel], prefix: str) -> str:
+    """Table of a section of the settings, with its values or, for a class, its defaults."""
+    kind = section if isinstance(section, type) else type(section)
+    rows = []
+    for name, field in kind.model_fields.items():
+        if isinstance(section, type):
+            value = "" if field.is_required() else _shown(field.default)
+        else:
+            value = _shown(getattr(section, name))
+        rows.append((code(f"{prefix}.{name}"), value, field.description or ""))
+    return table(("Setting", "Value", "Meaning"), rows)
+
+
+def destinations(site: Site) -> str:
+    """Table of a site's destinations; what one can be, if there is none."""
+    if not site.settings.destinations:
+        return settings_table(DestinationSettings, "destinations")
+    rows = [(code(each.name), code(each.ae_title)) for each in site.settings.destinations]
+    return table(("Destination", "AE title"), rows)
+
+
+def syntaxes_of_files() -> str:
+    """Name the transfer syntax of everything that is written uncompressed."""
+    return name_of(str(ExplicitVRLittleEndian))
+
+
+def _shown(value: object) -> str:
+    if value in ("", ()):
+        return "none"
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return code(text.lower() if isinstance(value, bool) else text)
