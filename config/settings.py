@@ -25,11 +25,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings import SettingsError as SourceError
 
 from config.errors import SettingsError
+from config.faults import ENV_DELIMITER, ENV_PREFIX, first_fault
 
-ENV_PREFIX = "MIDLINE_"
-ENV_DELIMITER = "__"
 MAX_AE_TITLE_CHARS = 16
-SECRET_KEYS = ("database_url",)
 
 
 def _checked_ae_title(title: str) -> str:
@@ -56,6 +54,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
+SubtypeName = Literal["IPH", "IVH", "EDH", "SDH", "SAH"]
 
 
 class Section(BaseModel):
@@ -141,6 +140,18 @@ class AnalysisSettings(Section):
     """Number format of the network; auto takes what the device does well."""
     threads: Count = 0
     """CPU threads of each worker; 0 lets the system choose."""
+    lower_score: Fraction | None = None
+    """Score of a case below which it is negative; without it, the model's own."""
+    upper_score: Fraction | None = None
+    """Score from which a case is positive, between the two it is borderline; likewise."""
+    minimum_ml: dict[SubtypeName, Annotated[float, Field(ge=0, le=100)]] = Field(
+        default_factory=dict
+    )
+    """Volume from which a subtype is reported, ml, for each that differs from the model's own."""
+    minimum_certainty_percent: dict[SubtypeName, Annotated[float, Field(ge=0, le=100)]] = Field(
+        default_factory=dict
+    )
+    """Mean certainty from which a subtype is reported, percent, for each that has such a limit."""
     workers: Count = 1
     """Analysing processes that this node starts; 0 if other hosts do it."""
     step_attempts: PositiveInt = 3
@@ -189,6 +200,39 @@ class DestinationSettings(Section):
     """Its host name or address."""
     port: Annotated[int, Field(ge=1, le=65535)]
     """Its TCP port."""
+    segmentation: Literal["BINARY", "LABELMAP", "NONE"] = "BINARY"
+    """Form of the mask; LABELMAP only for archives that are known to hand it on."""
+    compression: Literal["NONE", "JPEG2000", "RLE"] = "NONE"
+    """Lossless compression of the mask; RLE for LABELMAP only."""
+    keep_empty_frames: bool = False
+    """Whether the mask has a frame for each image, for viewers that misplace it otherwise."""
+    report: Literal["COMPREHENSIVE_3D", "COMPREHENSIVE", "ENHANCED", "BASIC_TEXT", "NONE"] = (
+        "COMPREHENSIVE_3D"
+    )
+    """Form of the report; BASIC_TEXT carries nothing that a machine could act on."""
+    summary_page: bool = True
+    """Whether it gets one page for eyes, of every outcome, as Secondary Capture."""
+    overlay: bool = False
+    """Whether it gets the images with outlines drawn in, as Secondary Capture."""
+    key_objects: bool = False
+    """Whether it gets a Key Object Selection of the images to look at."""
+
+    @model_validator(mode="after")
+    def _forms_exist(self) -> Self:
+        if self.compression == "RLE" and self.segmentation == "BINARY":
+            raise ValueError("compression RLE needs segmentation LABELMAP")
+        if self.report == "NONE" and not self.summary_page:
+            raise ValueError("without a report a summary_page is needed: silence is no outcome")
+        return self
+
+
+class ResultSettings(Section):
+    """How results are filed among the other series of a study."""
+
+    first_series_number: Annotated[int, Field(ge=1, le=9_999_000)] = 9001
+    """Series Number of the mask; report and others follow it, each revision ten further on."""
+    description: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,15}$")] = "AI ICH"
+    """First words of each Series Description, at most 16 plain characters."""
 
 
 class IdentitySettings(Section):
@@ -200,6 +244,8 @@ class IdentitySettings(Section):
     """Manufacturer's model name."""
     serial: Annotated[str, Field(min_length=1, max_length=64)] = "0"
     """Device serial number; unique for each installation."""
+    content_qualification: Literal["RESEARCH", "SERVICE"] = "RESEARCH"
+    """What unapproved results are: RESEARCH, or SERVICE for tests with phantoms."""
     approved_for_diagnosis: bool = False
     """Whether results may omit the words "not for diagnosis"."""
     approval_reference: str = ""
@@ -254,6 +300,7 @@ class Settings(BaseSettings):
     analysis: AnalysisSettings = AnalysisSettings()
     delivery: DeliverySettings = DeliverySettings()
     destinations: tuple[DestinationSettings, ...] = ()
+    results: ResultSettings = ResultSettings()
     identity: IdentitySettings = IdentitySettings()
     liveness: LivenessSettings = LivenessSettings()
     log: LogSettings = LogSettings()
@@ -299,7 +346,7 @@ def load_settings(path: Path | None = None) -> Settings:
     try:
         return Settings(**tables)
     except ValidationError as error:
-        raise SettingsError(_first_fault(error, origin)) from None
+        raise SettingsError(first_fault(error, origin, known_keys=known_keys)) from None
     except SourceError as error:
         raise SettingsError(
             f"environment: a variable {ENV_PREFIX}… must hold a list or a table as JSON"
@@ -332,30 +379,7 @@ def _check_environment(environment: Mapping[str, str]) -> None:
             )
 
 
-def _first_fault(error: ValidationError, origin: str) -> str:
-    """Say in one line what is wrong first: where, which rule, and the known keys if it helps.
-
-    An unknown key goes before a missing one, which it probably was meant to be.
-    """
-    faults = error.errors(include_url=False)
-    unknown = (fault for fault in faults if fault["type"] == "extra_forbidden")
-    fault = next(unknown, faults[0])
-    location = fault["loc"]
-    key = ".".join(str(part) for part in location) or "settings"
-    variable = ENV_PREFIX + ENV_DELIMITER.join(str(part) for part in location).upper()
-    source = f"environment {variable}" if variable in os.environ else f"{origin}: {key}"
-    if fault["type"] == "extra_forbidden":
-        return f"{source}: unknown key; known are {', '.join(_known_keys(location))}"
-    rule = fault["msg"].removeprefix("Value error, ")
-    rule = rule[:1].lower() + rule[1:]
-    if fault["type"] == "missing" or (location and location[-1] in SECRET_KEYS):
-        return f"{source}: {rule}"
-    value = fault["input"]
-    is_plain = isinstance(value, str | int | float | bool)
-    return f"{source}: {rule}, not {value!r}" if is_plain else f"{source}: {rule}"
-
-
-def _known_keys(location: tuple[int | str, ...]) -> tuple[str, ...]:
+def known_keys(location: tuple[int | str, ...]) -> tuple[str, ...]:
     """List the keys that exist where an unknown one was found."""
     sections: dict[str, type[BaseModel]] = {
         name: type(field.default)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import safetensors.torch
@@ -36,11 +36,15 @@ class Thresholds:
     minimum_ml
         Volume that a subtype must reach to be reported, ml; one entry for the name of each
         `Subtype`.
+    minimum_certainty_percent
+        Mean certainty that a subtype must reach to be reported, percent, by name; without an entry
+        there is no such limit.
     """
 
     lower_score: float
     upper_score: float
     minimum_ml: Mapping[str, float]
+    minimum_certainty_percent: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse thresholds that contradict each other or leave out a subtype."""
@@ -48,10 +52,16 @@ class Thresholds:
             raise ValueError("scores must satisfy 0 <= lower <= upper <= 1")
         if set(self.minimum_ml) != {subtype.name for subtype in Subtype}:
             raise ValueError("minimum_ml must name each subtype once")
+        if not set(self.minimum_certainty_percent) <= set(self.minimum_ml):
+            raise ValueError("minimum_certainty_percent names what is no subtype")
 
     def minimum_of(self, subtype: Subtype) -> float:
         """Volume from which a subtype is reported, ml."""
         return self.minimum_ml[subtype.name]
+
+    def minimum_certainty_of(self, subtype: Subtype) -> float:
+        """Mean certainty from which a subtype is reported, percent."""
+        return self.minimum_certainty_percent.get(subtype.name, 0.0)
 
 
 @dataclass(frozen=True)

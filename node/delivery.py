@@ -2,36 +2,64 @@
 
 Objects go in their recorded order, the report last, so that no report points at what has not
 arrived. What arrived is marked at once; the next attempt begins with what is left. Repeating is
-harmless, since UIDs and bytes never change.
+harmless, since UIDs and bytes never change. What a peer refuses it is offered in the next form
+(`node.results.forms`), and the whole result is written anew, so that references stay true.
 """
 
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from pynetdicom import build_context
 from pynetdicom.association import Association
 
-from config.errors import MidlineError, PeerError, PeerRefusedError
+from config.errors import MidlineError, PeerError
 from config.log import log_scope
 from config.settings import DeliverySettings, DestinationSettings, Settings
-from node.engine import Queues
+from node.encoding import encode_for, uids_of
 from node.peers import (
+    VERIFICATION,
     Peer,
     StoreFile,
     Timeouts,
     associated,
     contexts_for,
     read_store_file,
+    refusal_of,
     send_file,
 )
 from node.status import Verdict, verdict_of
-from storage.database import Database
-from storage.files import FileStore
+from node.workplace import Workplace, record_results
 from storage.records import DeliveryRecord
 
 logger = logging.getLogger(__name__)
+
+FEW_ATTEMPTS = 3
+"""So often a peer is asked again that rejects a class without saying that it does not know it."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """One delivery that the peer does not take as it is.
+
+    Attributes
+    ----------
+    delivery
+        Which.
+    uid
+        What it does not take: SOP class or transfer syntax.
+    is_final
+        Whether that holds for every object of this kind, and not for this one alone.
+    answer
+        Its answer, in words for the administrator.
+    """
+
+    delivery: DeliveryRecord
+    uid: str
+    is_final: bool
+    answer: str
 
 
 @dataclass(frozen=True)
@@ -43,7 +71,8 @@ class Sent:
     arrived
         Deliveries that the peer holds now.
     refused
-        Deliveries that it will never take, with its answer.
+        Deliveries that it does not take: those after them were not sent, since they may refer to
+        what is missing.
     problem
         What stopped the attempt before its end, in words for the administrator; empty if nothing.
     retryable
@@ -52,7 +81,7 @@ class Sent:
     """
 
     arrived: tuple[int, ...] = ()
-    refused: tuple[tuple[int, str], ...] = ()
+    refused: tuple[Refused, ...] = ()
     problem: str = ""
     retryable: bool = True
 
@@ -65,37 +94,25 @@ def pause_after(attempt: int, settings: DeliverySettings, *, chance: random.Rand
     return timedelta(seconds=seconds * chance.uniform(1 - settings.jitter, 1 + settings.jitter))
 
 
-def _store(association: Association, file: StoreFile, *, peer: Peer) -> tuple[Verdict, str]:
-    """Send one file; what the answer means, and the answer in words."""
-    try:
-        status = send_file(association, file, peer=peer)
-    except PeerRefusedError as error:
-        return Verdict.DEAD, str(error)
-    return verdict_of(status), f"{peer} answered 0x{status:04X}"
-
-
 class Courier:
     """Sends what is pending; the steps of a deliverer that concern a destination.
 
     Parameters
     ----------
-    database, files, queues
+    place
         Where results and deliveries are kept, and where the next attempt is enqueued.
     settings
         Destinations, retries and time-outs of the site.
     """
 
-    def __init__(
-        self, database: Database, files: FileStore, queues: Queues, settings: Settings
-    ) -> None:
-        self._database, self._files, self._queues = database, files, queues
-        self._settings = settings
+    def __init__(self, place: Workplace, settings: Settings) -> None:
+        self._place, self._settings = place, settings
         self._destinations = {d.name: d for d in settings.destinations}
         self._chance = random.Random()  # noqa: S311 - spreads retries, keeps no secret
 
     def send(self, job_id: int, destination: str, attempt: int) -> None:
         """Make one attempt to send a job's results, and see to what follows from it."""
-        with self._database.begin() as transaction:
+        with self._place.database.begin() as transaction:
             pending = transaction.results.pending(job_id, destination)
         if not pending:
             return
@@ -105,40 +122,62 @@ class Courier:
                 problem = f"destination {destination} is not in the settings any more"
                 sent = Sent(problem=problem, retryable=False)
             else:
-                sent = self._attempt(pending, target)
+                sent = self._attempt(pending, target, attempt)
             self._follow_up(job_id, destination, attempt, pending, sent)
 
-    def _attempt(self, pending: Sequence[DeliveryRecord], target: DestinationSettings) -> Sent:
+    def _attempt(
+        self, pending: Sequence[DeliveryRecord], target: DestinationSettings, attempt: int
+    ) -> Sent:
         peer = Peer(target.ae_title, target.host, target.port)
         arrived: list[int] = []
-        refused: list[tuple[int, str]] = []
         try:
-            files = [read_store_file(self._files.path(delivery.path)) for delivery in pending]
+            files = [read_store_file(self._place.files.path(each.path)) for each in pending]
             with associated(
                 peer,
-                contexts_for(files),
+                # an association of which nothing is accepted is aborted without a word: a peer
+                # that refuses all our classes still takes Verification, and then we can tell
+                [*contexts_for(files), build_context(VERIFICATION)],
                 calling_ae_title=self._settings.node.ae_title,
                 timeouts=self._timeouts(),
             ) as association:
-                for delivery, file in zip(pending, files, strict=True):
-                    verdict, answer = _store(association, file, peer=peer)
-                    match verdict:
-                        case Verdict.DONE:
-                            arrived.append(delivery.id)
-                            self._mark_sent(delivery.id)
-                        case Verdict.DEAD:
-                            refused.append((delivery.id, f"{delivery.kind}: {answer}"))
-                        case Verdict.RETRY:
-                            return Sent(tuple(arrived), tuple(refused), answer)
+                refused = _not_negotiated(association, peer, pending, files)
+                if any(not each.is_final for each in refused) and attempt < FEW_ATTEMPTS:
+                    return Sent(problem=refused[0].answer)
+                if refused:
+                    return Sent(refused=refused)
+                stopped = self._send(association, peer, pending, files, arrived)
         except PeerError as error:
-            return Sent(tuple(arrived), tuple(refused), str(error))
+            return Sent(tuple(arrived), problem=str(error))
         except MidlineError as error:
-            return Sent(tuple(arrived), tuple(refused), str(error), error.retryable)
-        return Sent(tuple(arrived), tuple(refused))
+            return Sent(tuple(arrived), problem=str(error), retryable=error.retryable)
+        return replace(stopped, arrived=tuple(arrived))
+
+    def _send(
+        self,
+        association: Association,
+        peer: Peer,
+        pending: Sequence[DeliveryRecord],
+        files: Sequence[StoreFile],
+        arrived: list[int],
+    ) -> Sent:
+        """Send file after file until one is not taken; note at once what arrived."""
+        for delivery, file in zip(pending, files, strict=True):
+            status = send_file(association, file, peer=peer)
+            answer = f"{peer} answered 0x{status:04X}"
+            match verdict_of(status):
+                case Verdict.DONE:
+                    arrived.append(delivery.id)
+                    self._mark_sent(delivery.id)
+                case Verdict.DEAD:
+                    refused = Refused(delivery, file.sop_class_uid, is_final=False, answer=answer)
+                    return Sent(refused=(refused,))
+                case Verdict.RETRY:
+                    return Sent(problem=answer)
+        return Sent()
 
     def _mark_sent(self, delivery_id: int) -> None:
         # at once: a crash after this line sends nothing twice
-        with self._database.begin() as transaction:
+        with self._place.database.begin() as transaction:
             transaction.results.mark_sent(delivery_id, now=datetime.now(UTC))
 
     def _follow_up(
@@ -149,18 +188,17 @@ class Courier:
         pending: Sequence[DeliveryRecord],
         sent: Sent,
     ) -> None:
-        """Mark what was refused; have the rest tried again, or given up."""
+        """Offer other forms of what was refused; have the rest tried again, or given up."""
+        left = [delivery for delivery in pending if delivery.id not in sent.arrived]
+        if not left:
+            return
+        if sent.refused:
+            self._step_down(job_id, destination, attempt, left[0].opened_at, sent.refused)
+            return
         now = datetime.now(UTC)
-        done = {*sent.arrived, *(delivery_id for delivery_id, _ in sent.refused)}
-        left = [delivery for delivery in pending if delivery.id not in done]
-        with self._database.begin() as transaction:
-            for delivery_id, answer in sent.refused:
-                transaction.results.mark_dead([delivery_id], error=answer, now=now)
-                logger.error("refused for good: %s", answer)
-            if not left:
-                return
-            left_ids = [delivery.id for delivery in left]
-            give_up_at = left[0].opened_at + timedelta(hours=self._settings.delivery.give_up_hours)
+        left_ids = [delivery.id for delivery in left]
+        give_up_at = left[0].opened_at + timedelta(hours=self._settings.delivery.give_up_hours)
+        with self._place.database.begin() as transaction:
             if now >= give_up_at or not sent.retryable:
                 transaction.results.mark_dead(left_ids, error=sent.problem, now=now)
                 logger.error("%d results given up: %s", len(left), sent.problem)
@@ -169,7 +207,7 @@ class Courier:
             transaction.results.mark_attempt(
                 left_ids, error=sent.problem, now=now, next_attempt_at=now + pause
             )
-            self._queues.deliver(
+            self._place.queues.deliver(
                 transaction.session,
                 job_id,
                 destination,
@@ -179,6 +217,48 @@ class Courier:
             )
             logger.warning("attempt %d failed, the next follows: %s", attempt, sent.problem)
 
+    def _step_down(
+        self,
+        job_id: int,
+        destination: str,
+        attempt: int,
+        opened_at: datetime,
+        refused: Sequence[Refused],
+    ) -> None:
+        """Write the results anew without what was refused, and send them at once.
+
+        All in one transaction: a crash before its end finds what was refused still waiting. At the
+        end of the ladder the same objects come out again; then what was refused is dead.
+        """
+        with self._place.database.read() as transaction:
+            known = transaction.refusals.of(destination, job_id=job_id)
+        uids = {each.uid for each in refused}
+        encoded = encode_for(self._place, job_id, destination, known | uids)
+        now = datetime.now(UTC)
+        with self._place.database.begin() as transaction:
+            for each in refused:
+                transaction.results.mark_dead([each.delivery.id], error=each.answer, now=now)
+                transaction.refusals.note(
+                    destination,
+                    [each.uid],
+                    answer=each.answer,
+                    now=now,
+                    job_id=None if each.is_final else job_id,
+                )
+                logger.error("refused: %s: %s", each.delivery.kind, each.answer)
+            record_results(transaction, job_id, encoded["results"], now=now)
+            kept = uids_of(encoded)
+            if kept:
+                transaction.results.replace(job_id, destination, by=kept, now=now)
+            if transaction.results.pending(job_id, destination):
+                self._place.queues.deliver(
+                    transaction.session,
+                    job_id,
+                    destination,
+                    opened_at=opened_at,
+                    attempt=attempt + 1,
+                )
+
     def _timeouts(self) -> Timeouts:
         delivery = self._settings.delivery
         return Timeouts(
@@ -187,3 +267,18 @@ class Courier:
             dimse_seconds=delivery.dimse_timeout_seconds,
             network_seconds=delivery.network_timeout_seconds,
         )
+
+
+def _not_negotiated(
+    association: Association,
+    peer: Peer,
+    pending: Sequence[DeliveryRecord],
+    files: Sequence[StoreFile],
+) -> tuple[Refused, ...]:
+    """List the deliveries for which the association has no presentation context."""
+    found = []
+    for delivery, file in zip(pending, files, strict=True):
+        refusal = refusal_of(association, file, peer=peer)
+        if refusal is not None:
+            found.append(Refused(delivery, refusal.uid, refusal.is_final, refusal.answer))
+    return tuple(found)

@@ -30,6 +30,10 @@ OFFERED_PDU_BYTES = 131_072
 """Longest PDU that the node takes from a peer it calls."""
 MOST_CONTEXTS = 128
 """PS3.8 9.3.2.2: presentation context identifiers are the odd numbers from 1 to 255."""
+PLAIN_SYNTAXES = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
+"""Uncompressed: what is stored in one may travel in the other."""
+UNKNOWN_TO_PEER = {3, 4}
+"""Abstract syntax, or transfer syntaxes not supported (PS3.8 Table 9-18)."""
 REJECTIONS: dict[tuple[int | None, int | None], str] = {
     (1, 2): "it does not support the application context",
     (1, 3): "it does not know our AE title",
@@ -80,6 +84,26 @@ class StoreFile:
     transfer_syntax_uid: str
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """That a peer negotiated no way to send a file.
+
+    Attributes
+    ----------
+    uid
+        What it does not take: the SOP class, or the transfer syntax of the file.
+    is_final
+        Whether it said so because it does not know it (PS3.8 Table 9-18, results 3 and 4), and
+        not because it does not want it now.
+    answer
+        In words, for the administrator.
+    """
+
+    uid: str
+    is_final: bool
+    answer: str
+
+
 def read_store_file(path: Path) -> StoreFile:
     """Read the file meta information of a DICOM file (PS3.10 7.1).
 
@@ -106,14 +130,13 @@ def contexts_for(files: Iterable[StoreFile]) -> list[PresentationContext]:
     PeerRefusedError
         If the files need more contexts than one association can hold (PS3.8 9.3.2.2).
     """
-    plain = [str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)]
     syntaxes: dict[str, set[str]] = defaultdict(set)
     for file in files:
         syntaxes[file.sop_class_uid].add(file.transfer_syntax_uid)
     contexts = []
     for sop_class_uid, stored in sorted(syntaxes.items()):
         contexts += [build_context(sop_class_uid, syntax) for syntax in sorted(stored)]
-        contexts.append(build_context(sop_class_uid, plain))
+        contexts.append(build_context(sop_class_uid, list(PLAIN_SYNTAXES)))
     if len(contexts) > MOST_CONTEXTS:
         raise PeerRefusedError(
             f"{len(contexts)} presentation contexts are needed, one association holds "
@@ -161,6 +184,33 @@ def associated(
         if association.is_established:
             association.release()
         _close_socket(association)
+
+
+def refusal_of(association: Association, file: StoreFile, *, peer: Peer) -> Refusal | None:
+    """Tell whether an association has no way to send a file, before anything is sent.
+
+    Returns
+    -------
+    Refusal or None
+        None if there is a presentation context for it.
+    """
+    of_class = [
+        context
+        for context in (*association.accepted_contexts, *association.rejected_contexts)
+        if context.abstract_syntax == file.sop_class_uid
+    ]
+    accepted = {str(context.transfer_syntax[0]) for context in of_class if context.result == 0}
+    if file.transfer_syntax_uid in accepted:
+        return None
+    if accepted and file.transfer_syntax_uid not in PLAIN_SYNTAXES:
+        answer = f"{peer} does not take transfer syntax {file.transfer_syntax_uid}"
+        return Refusal(file.transfer_syntax_uid, is_final=True, answer=answer)
+    if accepted:
+        return None
+    results = {context.result for context in of_class}
+    is_final = bool(results) and results <= UNKNOWN_TO_PEER
+    answer = f"{peer} does not take SOP class {file.sop_class_uid}"
+    return Refusal(file.sop_class_uid, is_final=is_final, answer=answer)
 
 
 def _close_socket(association: Association) -> None:

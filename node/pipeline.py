@@ -1,15 +1,15 @@
-"""The whole analysis of a study, on one page: files in, result objects out.
+"""The whole analysis of a study, on one page: files in, result out; `node.writing` makes objects.
 
 ::
 
-    files ─read─▶ Series ─segment─▶ Segmented ─conclude─▶ StudyResult ─write─▶ SEG, SR
+    files ─read─▶ Series ─segment─▶ Prediction ─conclude─▶ Analysis ─write─▶ SEG, page, SR
 
 Each stage is a function from a frozen value to a frozen value; none knows of queue or network. What
 cannot be analysed leaves by an `InputError`, and `result_of` makes a report of that too.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -23,13 +23,10 @@ from ml.postprocess import clean
 from ml.quality import check_head
 from ml.readers.dicom import Series, read_series
 from ml.readers.part10 import read_header
-from ml.volume import Mask, Subtype
-from node.results.headers import encode
-from node.results.identity import ResultContext
+from ml.volume import Subtype
 from node.results.outcomes import MOST_DETAIL_CHARACTERS, StudyResult
-from node.results.report import build_report
-from node.results.segmentation import build_segmentation
 from node.selection import Caution, SelectedSeries, select_series
+from node.writing import Analysis
 
 SHORTFALLS: Mapping[Caution, str] = {
     Caution.UNREADABLE_FILES: "Files of the study could not be read.",
@@ -38,43 +35,6 @@ SHORTFALLS: Mapping[Caution, str] = {
 """Cautions under which nothing may be concluded from the absence of findings."""
 LOSSY = "The images were compressed with loss."
 UNFAMILIAR = "The images differ from those the model was trained on"
-
-
-@dataclass(frozen=True, eq=False)
-class Analysis:
-    """What was found in a series.
-
-    Attributes
-    ----------
-    series
-        What was analysed.
-    mask
-        Lesions large enough to be reported, on the grid of the series.
-    result
-        What may be said about the case.
-    """
-
-    series: Series
-    mask: Mask
-    result: StudyResult
-
-
-@dataclass(frozen=True)
-class ResultObject:
-    """A result as a DICOM Part 10 file.
-
-    Attributes
-    ----------
-    kind
-        ``SEG`` or ``SR``.
-    content
-        The file; the same bytes whenever it is made from the same input.
-    """
-
-    kind: str
-    sop_class_uid: str
-    sop_instance_uid: str
-    content: bytes
 
 
 def select(files: Sequence[Path]) -> SelectedSeries:
@@ -127,7 +87,7 @@ def analyse(
 def conclude(
     series: Series, prediction: Prediction, thresholds: Thresholds, *, shortfall: str = ""
 ) -> Analysis:
-    """Drop what is too small, measure the rest, and say what may be said.
+    """Drop what is too small or too uncertain, measure the rest, and say what may be said.
 
     Parameters
     ----------
@@ -136,14 +96,15 @@ def conclude(
     prediction
         What the network says of it.
     thresholds
-        From the model's card.
+        From the model's card and the site's settings.
     shortfall
         What may be missing, from `shortfall_of`.
     """
-    mask = clean(
-        prediction.mask,
-        minimum_ml={subtype: thresholds.minimum_of(subtype) for subtype in Subtype},
-    )
+    minimum_ml = {subtype: thresholds.minimum_of(subtype) for subtype in Subtype}
+    for subtype, percent in prediction.certainty_percent.items():
+        if percent < thresholds.minimum_certainty_of(subtype):
+            minimum_ml[subtype] = math.inf
+    mask = clean(prediction.mask, minimum_ml=minimum_ml)
     findings = measure(
         series.volume,
         mask,
@@ -244,50 +205,6 @@ def _quality(familiarity: Familiarity) -> dict[str, object]:
     }
 
 
-def write(
-    context: ResultContext, analysis: Analysis, *, previous: Dataset | None = None
-) -> tuple[ResultObject, ...]:
-    """Make the objects of an analysis, in the order of sending: the report last.
-
-    Parameters
-    ----------
-    context
-        Fixes UIDs and dates.
-    analysis
-        What was found.
-    previous
-        The report that the new one replaces.
-    """
-    series, result = analysis.series, analysis.result
-    if not result.findings:
-        report = build_report(
-            context, result, series.headers, frames=series.frames, previous=previous
-        )
-        return (_object("SR", report),)
-    segmentation, segment_numbers = build_segmentation(context, series, analysis.mask)
-    report = build_report(
-        context,
-        result,
-        series.headers,
-        frames=series.frames,
-        segmentation=segmentation,
-        segment_numbers=segment_numbers,
-        previous=previous,
-    )
-    return _object("SEG", segmentation), _object("SR", report)
-
-
-def write_failure(
-    context: ResultContext,
-    result: StudyResult,
-    headers: Sequence[Dataset],
-    *,
-    previous: Dataset | None = None,
-) -> tuple[ResultObject, ...]:
-    """Make the report of a study that could not be analysed, from whatever headers it has."""
-    return (_object("SR", build_report(context, result, headers, previous=previous)),)
-
-
 def evidence(files: Sequence[Path]) -> tuple[Dataset, ...]:
     """One header of each series: what a report without analysis refers to.
 
@@ -308,9 +225,3 @@ def evidence(files: Sequence[Path]) -> tuple[Dataset, ...]:
     if not headers:
         raise problem or InputError("the study has no files", reason=Reason.FORMAT)
     return tuple(headers.values())
-
-
-def _object(kind: str, dataset: Dataset) -> ResultObject:
-    return ResultObject(
-        kind, str(dataset.SOPClassUID), str(dataset.SOPInstanceUID), encode(dataset)
-    )

@@ -6,12 +6,14 @@ Only here are database, store, queue, model and handlers put together; nothing k
 import hashlib
 import logging
 import threading
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import ml.weights
+from config.errors import SettingsError
 from config.settings import Settings
-from ml.checkpoint import ModelCard, card_path, read_card
+from ml.checkpoint import ModelCard, Thresholds, card_path, read_card
 from ml.inference import Precision, Segmenter
 from node.custody import Stores
 from node.delivery import Courier
@@ -78,7 +80,9 @@ def node_identity(settings: Settings) -> NodeIdentity:
         version=PRODUCT_VERSION,
         serial=identity.serial,
         content_qualification=(
-            ContentQualification.PRODUCT if approved else ContentQualification.RESEARCH
+            ContentQualification.PRODUCT
+            if approved
+            else ContentQualification(identity.content_qualification)
         ),
         approved=approved,
     )
@@ -86,12 +90,39 @@ def node_identity(settings: Settings) -> NodeIdentity:
 
 def model_identity(settings: Settings, card: ModelCard) -> ModelIdentity:
     """Name the model as its results do; another UID for whatever changes results."""
-    choices = hashlib.sha256(card.device_uid_seed.encode()).hexdigest()
+    decided = replace(card, thresholds=thresholds_of(settings, card))
+    choices = hashlib.sha256(decided.device_uid_seed.encode()).hexdigest()
     return ModelIdentity(
         name=card.name,
         version=card.version,
         manufacturer=settings.identity.manufacturer,
         device_uid=model_device_uid(card.weights_sha256, choices),
+    )
+
+
+def thresholds_of(settings: Settings, card: ModelCard) -> Thresholds:
+    """Choose where a score becomes a decision: the model's word, as far as the site has no other.
+
+    Raises
+    ------
+    SettingsError
+        If the site's lower score lies above the upper one.
+    """
+    own, site = card.thresholds, settings.analysis
+    lower = own.lower_score if site.lower_score is None else site.lower_score
+    upper = own.upper_score if site.upper_score is None else site.upper_score
+    if lower > upper:
+        raise SettingsError(
+            f"analysis: lower_score {lower:g} must not be above upper_score {upper:g}; what is not"
+            " set is the model's own"
+        )
+    return replace(
+        own,
+        lower_score=lower,
+        upper_score=upper,
+        minimum_ml=dict(own.minimum_ml) | {str(k): v for k, v in site.minimum_ml.items()},
+        minimum_certainty_percent=dict(own.minimum_certainty_percent)
+        | {str(k): v for k, v in site.minimum_certainty_percent.items()},
     )
 
 
@@ -113,7 +144,7 @@ def run_analysis(settings: Settings, stop: threading.Event) -> None:
     place = _workplace(settings, "analyse", segmenter.card)
     run_analyser(
         place.database,
-        Analyst(place, segmenter, segmenter.card),
+        Analyst(place, segmenter),
         executor_id=place.executor_id,
         attempts=settings.analysis.step_attempts,
         max_recovery_attempts=settings.analysis.max_recovery_attempts,
@@ -126,7 +157,7 @@ def run_analysis(settings: Settings, stop: threading.Event) -> None:
 def run_delivery(settings: Settings, stop: threading.Event) -> None:
     """Deliver results until stopped."""
     place = _workplace(settings, "deliver", read_card(card_path(weights_path(settings))))
-    courier = Courier(place.database, place.files, place.queues, settings)
+    courier = Courier(place, settings)
     run_deliverer(
         place.database,
         Deliverer(place, courier),
@@ -147,4 +178,5 @@ def _workplace(settings: Settings, role: str, card: ModelCard) -> Workplace:
         destinations=settings.destinations,
         node=node_identity(settings),
         model=model_identity(settings, card),
+        thresholds=thresholds_of(settings, card),
     )

@@ -7,25 +7,20 @@ keep it.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from config.errors import AnalysisError, InputError, MidlineError, Reason
 from config.log import log_scope
-from ml.checkpoint import ModelCard
 from ml.inference import Segmenter
-from ml.readers.dicom import read_series
-from node import pipeline, scratch, workplace
+from node import encoding, pipeline, scratch, workplace
 from node.delivery import Courier
 from node.engine import Json
-from node.results.identity import digest_of_instances
-from node.workplace import Workplace, last_report
+from node.workplace import Workplace
 from storage.records import StudyRecord, StudyState
 
 logger = logging.getLogger(__name__)
 
-NO_SERIES = "none"
-"""Stands for the series in the UIDs of a report without an analysed one."""
 DETAILS: Mapping[Reason, str] = {
     Reason.EQUIPMENT: "A fault of the node.",
     Reason.RESOURCE: "The node ran out of memory.",
@@ -37,8 +32,8 @@ DETAILS: Mapping[Reason, str] = {
 class Analyst:
     """The steps of an analyser: segment, encode, record."""
 
-    def __init__(self, place: Workplace, segmenter: Segmenter, card: ModelCard) -> None:
-        self._place, self._segmenter, self._card = place, segmenter, card
+    def __init__(self, place: Workplace, segmenter: Segmenter) -> None:
+        self._place, self._segmenter = place, segmenter
 
     def segment(self, job_id: int) -> Json:
         """Read the best series of a study and segment it."""
@@ -74,38 +69,13 @@ class Analyst:
                 return {}
             if "failure" in segmented:
                 reason = Reason(str(segmented["failure"]))
-                return encode_failure(self._place, job_id, reason, str(segmented["detail"]))
+                detail = str(segmented["detail"])
+                return encoding.encode_failure(self._place, job_id, reason, detail)
             try:
-                return self._encode(job_id, segmented)
+                return encoding.encode(self._place, job_id, segmented)
             except Exception as error:  # noqa: BLE001 - a study must not end without a report
                 reason, detail, _ = _explain(error)
-                return encode_failure(self._place, job_id, reason, detail)
-
-    def _encode(self, job_id: int, segmented: Json) -> Json:
-        place = self._place
-        job, _ = place.job(job_id)
-        series = read_series([place.files.path(path) for path in _texts(segmented["files"])])
-        content = place.files.path(str(segmented["prediction"])).read_bytes()
-        prediction = scratch.load(content, series.volume.grid)
-        analysis = pipeline.conclude(
-            series,
-            prediction,
-            self._card.thresholds,
-            shortfall=str(segmented["shortfall"]),
-        )
-        facts = pipeline.describe(analysis)
-        last = last_report(place, job)
-        if last is not None and last.input_digest == series.pixel_digest and job.run == 1:
-            logger.info("the analysed images are those of the last report: nothing new is made")
-            return workplace.keep(place, job, analysis.result, (), facts)
-        context = place.context(
-            job,
-            series_instance_uid=str(series.headers[0].SeriesInstanceUID),
-            input_digest=series.pixel_digest,
-        )
-        previous = None if last is None else last.document
-        objects = pipeline.write(context, analysis, previous=previous)
-        return workplace.keep(place, job, analysis.result, objects, facts)
+                return encoding.encode_failure(self._place, job_id, reason, detail)
 
     def record(self, job_id: int, encoded: Json) -> None:
         """Record what was made, and have it delivered."""
@@ -127,30 +97,12 @@ class Deliverer:
         """Write the report of an analysis that was cancelled, or that killed its workers."""
         with log_scope(job=job_id):
             detail = DETAILS.get(Reason(reason), "")
-            return {**encode_failure(self._place, job_id, Reason(reason), detail), "closing": True}
+            encoded = encoding.encode_failure(self._place, job_id, Reason(reason), detail)
+            return {**encoded, "closing": True}
 
     def record(self, job_id: int, encoded: Json) -> None:
         """Record the report, and have it delivered."""
         workplace.record(self._place, job_id, encoded)
-
-
-def encode_failure(place: Workplace, job_id: int, reason: Reason, detail: str) -> Json:
-    """Write the report of a study without a result; if even that fails, say so."""
-    result = pipeline.result_of(InputError(detail, reason=reason))
-    try:
-        job, study = place.job(job_id)
-        headers = pipeline.evidence(place.paths(study))
-        digest = digest_of_instances(
-            (instance.sop_instance_uid, instance.sha256) for instance in study.instances
-        )
-        context = place.context(job, series_instance_uid=NO_SERIES, input_digest=digest)
-        last = last_report(place, job)
-        previous = None if last is None else last.document
-        objects = pipeline.write_failure(context, result, headers, previous=previous)
-        return workplace.keep(place, job, result, objects, {"input_digest": digest})
-    except Exception as error:  # noqa: BLE001 - the administrator is told instead of the PACS
-        logger.error("no report could be written: %s", type(error).__name__)  # noqa: TRY400
-        return {"unreportable": f"{reason}: {detail} No report: {type(error).__name__}"}
 
 
 def _failure(error: Exception) -> Json:
@@ -183,9 +135,3 @@ def _refuse_quarantined(study: StudyRecord | None) -> None:
     """Cross-patient guard: a study that came under two patients is not analysed."""
     if study is None or study.state is StudyState.QUARANTINED:
         raise InputError("Images of another patient came under this study.", reason=Reason.FORMAT)
-
-
-def _texts(value: object) -> Sequence[str]:
-    if not isinstance(value, list):
-        raise TypeError("a list is expected")
-    return [str(each) for each in value]

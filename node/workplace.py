@@ -1,21 +1,16 @@
 """What every worker needs, and the way in which every workflow ends: results and job, together."""
 
-import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydicom import dcmread
-from pydicom.dataset import Dataset
-
 from config.log import log_scope
 from config.settings import DestinationSettings
+from ml.checkpoint import Thresholds
 from node.engine import Json, Queues
-from node.pipeline import ResultObject
 from node.results.identity import ModelIdentity, NodeIdentity, ResultContext
-from node.results.outcomes import StudyResult
 from storage.database import Database, Transaction
 from storage.files import FileStore
 from storage.records import CompleteStudy, JobRecord, JobState, NewResult
@@ -37,6 +32,8 @@ class Workplace:
         Who gets the results.
     node, model
         Who signs them.
+    thresholds
+        Where a score becomes a decision: the model's, as far as the site has no other.
     """
 
     executor_id: str
@@ -46,6 +43,7 @@ class Workplace:
     destinations: tuple[DestinationSettings, ...]
     node: NodeIdentity
     model: ModelIdentity
+    thresholds: Thresholds
 
     def job(self, job_id: int) -> tuple[JobRecord, CompleteStudy]:
         """Read a job, and the images of its generation."""
@@ -77,46 +75,6 @@ class Workplace:
         )
 
 
-def keep(
-    place: Workplace,
-    job: JobRecord,
-    result: StudyResult,
-    objects: Sequence[ResultObject],
-    findings: Mapping[str, object],
-) -> Json:
-    """Write a job's objects to the store; what `record` needs of them.
-
-    Parameters
-    ----------
-    place, job
-        Where, and for which job.
-    result
-        What the objects say.
-    objects
-        In the order of sending.
-    findings
-        Volumes and scores, shown to the administrator; no patient data.
-    """
-    kept = [place.files.write_result(each.content, job_id=job.id) for each in objects]
-    return {
-        "outcome": result.outcome.value,
-        "reason": result.reason.value if result.reason is not None else None,
-        "message": result.detail or None,
-        "findings": json.dumps(findings),
-        "results": [
-            {
-                "kind": each.kind,
-                "sop_class_uid": each.sop_class_uid,
-                "sop_instance_uid": each.sop_instance_uid,
-                "path": stored.path,
-                "sha256": stored.sha256,
-                "position": position,
-            }
-            for position, (each, stored) in enumerate(zip(objects, kept, strict=True))
-        ],
-    }
-
-
 def record(place: Workplace, job_id: int, encoded: Json) -> None:
     """Record results, deliveries and the end of a job in one transaction.
 
@@ -145,35 +103,12 @@ def record(place: Workplace, job_id: int, encoded: Json) -> None:
             message=_text(encoded, "message"),
             model=f"{place.model.name} {place.model.version}",
             findings_json=str(encoded["findings"]),
+            analysed_json=_text(encoded, "analysed"),
             now=now,
         )
-        _record_results(place, transaction, job_id, encoded, now=now)
+        for name in record_results(transaction, job_id, encoded["results"], now=now):
+            place.queues.deliver(transaction.session, job_id, name, opened_at=now)
         logger.info("ended as %s", encoded["outcome"])
-
-
-@dataclass(frozen=True, eq=False)
-class LastReport:
-    """The report of an earlier generation or run of the same study, and the input it rests on."""
-
-    document: Dataset
-    input_digest: str
-
-
-def last_report(place: Workplace, job: JobRecord) -> LastReport | None:
-    """Find the report that a new one of this job would replace; None for the first."""
-    with place.database.read() as transaction:
-        made = [
-            (other, result)
-            for other in transaction.jobs.list(study_id=job.study_id)
-            if other.id <= job.id
-            for result in transaction.results.of_job(other.id)
-            if result.kind == "SR"
-        ]
-    if not made:
-        return None
-    other, result = max(made, key=lambda pair: pair[1].id)
-    findings = json.loads(other.findings_json or "{}")
-    return LastReport(dcmread(place.files.path(result.path)), str(findings.get("input_digest", "")))
 
 
 def _text(encoded: Json, key: str) -> str | None:
@@ -181,17 +116,27 @@ def _text(encoded: Json, key: str) -> str | None:
     return None if value is None else str(value)
 
 
-def _record_results(
-    place: Workplace, transaction: Transaction, job_id: int, encoded: Json, *, now: datetime
-) -> None:
-    """Enter the results, one delivery for each destination, and the work of sending them."""
-    described = encoded["results"]
-    if not isinstance(described, Sequence):
+def record_results(
+    transaction: Transaction,
+    job_id: int,
+    results: object,
+    *,
+    now: datetime,
+) -> frozenset[str]:
+    """Enter results, and a delivery for each destination that gets them; names those.
+
+    Parameters
+    ----------
+    results
+        As `node.encoding.encode` describes them.
+    """
+    if not isinstance(results, Sequence):
         raise TypeError("results must be a list")
-    results = [NewResult(**each) for each in described if isinstance(each, dict)]
-    if not results:
-        return
-    names = [destination.name for destination in place.destinations]
-    transaction.results.record(job_id, results, names, now=now)
-    for name in names:
-        place.queues.deliver(transaction.session, job_id, name, opened_at=now)
+    by_destinations: dict[tuple[str, ...], list[NewResult]] = {}
+    for each in results:
+        described = dict(each)
+        names = tuple(described.pop("destinations"))
+        by_destinations.setdefault(names, []).append(NewResult(**described))
+    for names, made in by_destinations.items():
+        transaction.results.record(job_id, made, names, now=now)
+    return frozenset(name for names in by_destinations for name in names)

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from node.cli import data, evaluating, overview, queue, reproducing, service, tools, training
+from node.cli import (
+    data,
+    destinations,
+    documents,
+    evaluating,
+    overview,
+    queue,
+    reproducing,
+    service,
+    tools,
+    training,
+)
 from node.cli.border import PROGRAM, CommandGroup
 
 app = typer.Typer(
@@ -57,6 +68,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     (RUN, service.analyse),
     (RUN, service.deliver),
     (LOOK, overview.status),
+    (LOOK, documents.conformance),
     (TRY, tools.demo),
     (TRY, tools.segment),
     (TRY, tools.send),
@@ -70,6 +82,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
 for panel, command in COMMANDS:
     app.command(rich_help_panel=panel)(command)
 app.add_typer(queue.app, name="queue", rich_help_panel=LOOK)
+app.add_typer(destinations.app, name="destinations", rich_help_panel=LOOK)
 app.add_typer(data.app, name="data", rich_help_panel=LEARN)
 
 

@@ -1,17 +1,27 @@
 """``midline status``: how the node stands, on one page."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import typer
+from pydicom.uid import UID
 
 from config.settings import Settings
 from node.cli.output import AsJson, age, as_dict, write_facts, write_json, write_table
 from node.cli.site import open_index, settings_for_person
+from node.results.forms import forms_of
 from storage.database import Transaction
-from storage.records import Backlog, ConflictRecord, StudyRecord, StudyState, WorkerRecord
+from storage.records import (
+    Backlog,
+    ConflictRecord,
+    RefusalRecord,
+    StudyRecord,
+    StudyState,
+    WorkerRecord,
+)
 
 MOST_CONFLICTS = 10
 """The latest conflicts are shown; `midline status --json` shows as many."""
@@ -33,6 +43,10 @@ class Overview:
         Workers with and without a sign of life in time.
     destinations
         What waits for each: those of the settings, then others that have deliveries.
+    gets
+        In which forms each destination of the settings gets its results.
+    refusals
+        What destinations do not take.
     unknown
         Names of the destinations that are not in the settings any more.
     quarantined
@@ -50,6 +64,8 @@ class Overview:
     alive: tuple[WorkerRecord, ...]
     silent: tuple[WorkerRecord, ...]
     destinations: tuple[Backlog, ...]
+    gets: dict[str, str]
+    refusals: tuple[RefusalRecord, ...]
     unknown: tuple[str, ...]
     quarantined: tuple[StudyRecord, ...]
     conflicts: tuple[ConflictRecord, ...]
@@ -84,6 +100,11 @@ def look(transaction: Transaction, settings: Settings) -> Overview:
         alive=transaction.workers.alive(now=now, timeout=timeout),
         silent=transaction.workers.dead(now=now, timeout=timeout),
         destinations=tuple({**nothing, **backlog}.values()),
+        gets={
+            each.name: str(forms_of(each, transaction.refusals.of(each.name)))
+            for each in settings.destinations
+        },
+        refusals=transaction.refusals.list(),
         unknown=unknown,
         quarantined=transaction.studies.list_studies(state=StudyState.QUARANTINED),
         conflicts=transaction.studies.conflicts(limit=MOST_CONFLICTS),
@@ -103,9 +124,14 @@ def as_json_object(overview: Overview) -> dict[str, Any]:
         "outcomes": overview.outcomes,
         "workers": workers,
         "destinations": [
-            {**as_dict(each), "in_settings": each.destination not in overview.unknown}
+            {
+                **as_dict(each),
+                "in_settings": each.destination not in overview.unknown,
+                "gets": overview.gets.get(each.destination),
+            }
             for each in overview.destinations
         ],
+        "refusals": [as_dict(refusal) for refusal in overview.refusals],
         "quarantined": [as_dict(study, "patient_key") for study in overview.quarantined],
         "conflicts": [as_dict(conflict, "path", "sha256") for conflict in overview.conflicts],
         "disk": {"free_bytes": overview.free_bytes, "reserve_bytes": overview.reserve_bytes},
@@ -123,6 +149,8 @@ def _write(overview: Overview) -> None:
     )
     _write_workers(overview)
     _write_destinations(overview)
+    if overview.refusals:
+        write_refusals(overview.refusals, now=overview.now)
     if overview.quarantined:
         _write_quarantined(overview)
     if overview.conflicts:
@@ -156,12 +184,13 @@ def _write_workers(overview: Overview) -> None:
 def _write_destinations(overview: Overview) -> None:
     write_table(
         "Destinations",
-        ("Name", ">Sent", ">Waiting", ">Oldest waits", ">Dead", "Last error"),
+        ("Name", "Gets", ">Sent", ">Waiting", ">Oldest waits", ">Dead", "Last error"),
         [
             (
                 f"{each.destination} (not in the settings)"
                 if each.destination in overview.unknown
                 else each.destination,
+                overview.gets.get(each.destination),
                 each.num_sent,
                 each.num_pending,
                 age(each.oldest_pending_at, now=overview.now),
@@ -169,6 +198,18 @@ def _write_destinations(overview: Overview) -> None:
                 each.last_error,
             )
             for each in overview.destinations
+        ],
+    )
+
+
+def write_refusals(refusals: Sequence[RefusalRecord], *, now: datetime) -> None:
+    """Show what destinations do not take, and what their results became for it."""
+    write_table(
+        "Not taken: other forms are sent; midline destinations forget NAME offers them again",
+        ("Destination", "What", ">Since", "Answer"),
+        [
+            (each.destination, UID(each.uid).name, age(each.refused_at, now=now), each.answer)
+            for each in refusals
         ],
     )
 

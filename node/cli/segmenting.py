@@ -12,18 +12,19 @@ from pydicom.dataset import Dataset
 
 from config.errors import InputError, UsageError
 from config.settings import Settings
+from ml.checkpoint import Thresholds
 from ml.inference import Segmenter
 from ml.readers.dicom import read_header
 from ml.volume import Mask
 from node import pipeline, roles
 from node.cli.output import duration, write_facts, write_table
-from node.pipeline import ResultObject
+from node.encoding import NO_SERIES
 from node.results.identity import ResultContext, digest_of_instances
 from node.results.outcomes import StudyResult, describe_finding
 from node.results.picture import draw_result, encode_png
-from node.steps import NO_SERIES
+from node.writing import ResultObject, write, write_failure
 
-FILE_NAMES = {"SEG": "seg.dcm", "SR": "report.dcm"}
+FILE_NAMES = {"SEG": "seg.dcm", "PAGE": "summary.dcm", "SR": "report.dcm"}
 PICTURE, FACTS = "overlay.png", "findings.json"
 
 Sign = Callable[[str, str], ResultContext]
@@ -75,6 +76,7 @@ def analyse_files(
     """
     study_instance_uid = _sole_study(files)
     segmenter = roles.load_segmenter(settings)
+    thresholds = roles.thresholds_of(settings, segmenter.card)
     started = time.perf_counter()
 
     def sign(series_instance_uid: str, input_digest: str) -> ResultContext:
@@ -88,7 +90,7 @@ def analyse_files(
         )
 
     try:
-        segmented = _analysed(files, segmenter, sign, tell)
+        segmented = _analysed(files, segmenter, thresholds, sign, tell)
     except InputError as error:
         segmented = _refused(files, error, sign)
     result = segmented.result
@@ -109,7 +111,11 @@ def analyse_files(
 
 
 def _analysed(
-    files: Sequence[Path], segmenter: Segmenter, sign: Sign, tell: Callable[[str], None]
+    files: Sequence[Path],
+    segmenter: Segmenter,
+    thresholds: Thresholds,
+    sign: Sign,
+    tell: Callable[[str], None],
 ) -> Segmented:
     tell("reading the images")
     chosen = pipeline.select(files)
@@ -118,7 +124,7 @@ def _analysed(
     analysis = pipeline.analyse(
         series,
         segmenter,
-        segmenter.card.thresholds,
+        thresholds,
         shortfall=pipeline.shortfall_of(chosen),
     )
     context = sign(str(series.headers[0].SeriesInstanceUID), series.pixel_digest)
@@ -129,7 +135,7 @@ def _analysed(
     picture = draw_result(context, analysis.result, volume=series.volume, mask=mask)
     return Segmented(
         result=analysis.result,
-        objects=pipeline.write(context, analysis),
+        objects=write(context, analysis),
         picture=encode_png(picture),
         facts=pipeline.describe(analysis),
     )
@@ -142,7 +148,7 @@ def _refused(files: Sequence[Path], error: InputError, sign: Sign) -> Segmented:
     context = sign(NO_SERIES, digest)
     return Segmented(
         result=result,
-        objects=pipeline.write_failure(context, result, headers),
+        objects=write_failure(context, result, headers),
         picture=encode_png(draw_result(context, result)),
         facts={},
     )

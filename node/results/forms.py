@@ -20,6 +20,8 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
+from config.settings import DestinationSettings
+
 LabelMapSegmentationStorage = UID("1.2.840.10008.5.1.4.1.1.66.7")
 """Not among the names of pydicom 3.0."""
 
@@ -111,6 +113,33 @@ class Forms:
             raise ValueError("a BINARY Segmentation cannot be compressed by RLE")
         if self.report is ReportForm.NONE and not self.summary_page:
             raise ValueError("a destination gets a report, a summary page, or both")
+
+    def __str__(self) -> str:
+        """Name them in the order of sending, for example ``SEG BINARY, page, SR ENHANCED``."""
+        named = (
+            (self.segmentation is not SegmentationForm.NONE, f"SEG {self.segmentation}"),
+            (self.compression is not Compression.NONE, str(self.compression)),
+            (self.keep_empty_frames, "all frames"),
+            (self.summary_page, "page"),
+            (self.overlay, "overlay"),
+            (self.key_objects, "KOS"),
+            (self.report is not ReportForm.NONE, f"SR {self.report}"),
+        )
+        return ", ".join(name for is_there, name in named if is_there)
+
+
+def forms_of(destination: DestinationSettings, refused: Collection[str] = ()) -> Forms:
+    """Choose what a destination gets: what the site wants, less what the destination refuses."""
+    wanted = Forms(
+        segmentation=SegmentationForm(destination.segmentation),
+        compression=Compression(destination.compression),
+        keep_empty_frames=destination.keep_empty_frames,
+        report=ReportForm(destination.report),
+        summary_page=destination.summary_page,
+        overlay=destination.overlay,
+        key_objects=destination.key_objects,
+    )
+    return without(wanted, refused)
 
 
 def without(forms: Forms, refused: Collection[str]) -> Forms:

@@ -5,6 +5,7 @@ Imaging Measurements are there only beside findings.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import highdicom as hd
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
@@ -26,6 +27,7 @@ from ml.familiarity import Familiarity
 from ml.readers.frames import FrameReference
 from ml.volume import Subtype
 from node.results import codes
+from node.results.forms import ReportForm
 from node.results.headers import Source, finish, is_multi_frame, prepare_source
 from node.results.identity import ResultContext, SeriesNumber
 from node.results.outcomes import (
@@ -52,6 +54,17 @@ IMAGE_LIBRARY_NEEDS = (
     "ImageOrientationPatient",
 )
 """What TID 1604 describes; an image without one of these is left out of the Image Library."""
+DOCUMENTS: Mapping[
+    ReportForm, type[hd.sr.Comprehensive3DSR | hd.sr.ComprehensiveSR | hd.sr.EnhancedSR]
+] = MappingProxyType(
+    {
+        ReportForm.COMPREHENSIVE_3D: hd.sr.Comprehensive3DSR,
+        ReportForm.COMPREHENSIVE: hd.sr.ComprehensiveSR,
+        ReportForm.ENHANCED: hd.sr.EnhancedSR,
+    }
+)
+"""The classes in which the tree may stand; all outlines are in pixels of an image, so that the
+poorer ones can hold them."""
 CODE_PARTS = (("CodeValue", 16), ("CodingSchemeDesignator", 16), ("CodeMeaning", 64))
 """Attributes of a code, and how many characters each may have."""
 
@@ -61,6 +74,7 @@ def build_report(
     result: StudyResult,
     headers: Sequence[Dataset],
     *,
+    form: ReportForm = ReportForm.COMPREHENSIVE_3D,
     frames: Sequence[FrameReference] | None = None,
     segmentation: Dataset | None = None,
     segment_numbers: Mapping[Subtype, int] | None = None,
@@ -75,6 +89,8 @@ def build_report(
     headers
         The evidence: headers of all analysed images in the order of the volume; for FAILED those of
         the chosen series; for NOT_ATTEMPTED one of each series that was looked at.
+    form
+        One of the three that carry codes: `node.results.text_report` writes text.
     frames
         Where each slice of the volume comes from; without it slice k is `headers[k]`.
     segmentation, segment_numbers
@@ -92,6 +108,8 @@ def build_report(
     PatientConflictError
         If the headers are not of one patient and of the context's study.
     """
+    if form not in DOCUMENTS:
+        raise ValueError(f"{form} is no report with codes")
     _check_references(context, result, segmentation, segment_numbers, previous)
     source = prepare_source(context, headers)
     root = _root(context)
@@ -109,7 +127,9 @@ def build_report(
             )
         )
     root.ContentSequence.append(_evaluations(context, result))
-    report = _document(context, result, source, root, segmentation=segmentation, previous=previous)
+    report = _document(
+        context, result, source, root, form=form, segmentation=segmentation, previous=previous
+    )
     finish(report, context, source)
     return report
 
@@ -120,17 +140,23 @@ def _document(
     source: Source,
     root: ContainerContentItem,
     *,
+    form: ReportForm,
     segmentation: Dataset | None,
     previous: Dataset | None,
 ) -> Dataset:
-    """Put the content tree into its document (PS3.3 A.35.13)."""
-    form = "SR-Comprehensive3D-" + ("SEG" if segmentation is not None else "no-SEG")
-    return hd.sr.Comprehensive3DSR(
+    """Put the content tree into its document (PS3.3 A.35.13, A.35.3, A.35.2).
+
+    What it refers to is part of its UIDs: a report on another form of the mask, or after another
+    report, is another one.
+    """
+    referred = [str(each.SOPInstanceUID) for each in (segmentation, previous) if each is not None]
+    kind = "-".join(("SR", form, "SEG" if segmentation is not None else "no-SEG", *referred))
+    return DOCUMENTS[form](
         evidence=[*source.headers, *([] if segmentation is None else [segmentation])],
         content=root,
-        series_instance_uid=context.uid(f"{form}-series"),
+        series_instance_uid=context.uid(f"{kind}-series"),
         series_number=context.series_number(SeriesNumber.REPORT),
-        sop_instance_uid=context.uid(f"{form}-instance"),
+        sop_instance_uid=context.uid(f"{kind}-instance"),
         instance_number=1,
         is_complete=result.outcome is not Outcome.PARTIAL,
         is_final=False,

@@ -60,7 +60,7 @@ class Site:
             return transaction.jobs.list()[0].id
 
     def analyst(self) -> Analyst:
-        return Analyst(self.place, self.segmenter, CARD)
+        return Analyst(self.place, self.segmenter)
 
     def run(self, job_id: int) -> Json:
         """All steps of an analysis; what the segmenting one left."""
@@ -106,7 +106,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     queues = Queues(database.engine)
     yield Site(
         Stores(database, files, queues, max_instance_bytes=1 << 26),
-        Workplace("test", database, files, queues, (PACS,), NODE, MODEL),
+        Workplace("test", database, files, queues, (PACS,), NODE, MODEL, CARD.thresholds),
         segmenter(BrightIsBlood()),
     )
     queues.close()
@@ -130,13 +130,13 @@ def test_a_bleed_is_segmented_reported_and_enqueued_for_delivery(site: Site) -> 
     job = site.analyse(images)
     assert (job.state, job.outcome) == (JobState.SUCCEEDED, Outcome.POSITIVE)
     results = site.results(job.id)
-    assert [result.kind for result in results] == ["SEG", "SR"]
+    assert [result.kind for result in results] == ["SEG", "PAGE", "SR"]
     report = site.report(job.id)
     assert report.conclusion is Conclusion.POSITIVE
     assert {w.split(":")[0] for w in site.queued()} == {"analyse", "deliver"}
     with site.stores.database.read() as transaction:
         pending = transaction.results.pending(job.id, "pacs")
-    assert [delivery.kind for delivery in pending] == ["SEG", "SR"]
+    assert [delivery.kind for delivery in pending] == ["SEG", "PAGE", "SR"]
 
 
 def test_the_segmentation_lies_where_the_blood_is(site: Site) -> None:
@@ -156,7 +156,7 @@ def test_the_segmentation_lies_where_the_blood_is(site: Site) -> None:
 def test_a_head_without_a_bleed_gets_a_report_and_no_segmentation(site: Site) -> None:
     job = site.analyse(quiet())
     assert job.outcome == Outcome.NEGATIVE
-    assert [result.kind for result in site.results(job.id)] == ["SR"]
+    assert [result.kind for result in site.results(job.id)] == ["PAGE", "SR"]
 
 
 def used_to(*, noise_hu: float) -> Segmenter:
@@ -187,7 +187,7 @@ def test_a_bleed_in_a_head_unlike_those_of_the_training_is_reported(site: Site) 
     site = replace(site, segmenter=used_to(noise_hu=50.0))
     job = site.analyse(bleeding())
     assert job.outcome == Outcome.PARTIAL
-    assert [result.kind for result in site.results(job.id)] == ["SEG", "SR"]
+    assert [result.kind for result in site.results(job.id)] == ["SEG", "PAGE", "SR"]
     assert site.report(job.id).conclusion is Conclusion.PARTLY_POSITIVE
 
 
@@ -267,7 +267,7 @@ def test_a_study_that_cannot_be_analysed_is_told_why(site: Site, name: str) -> N
     images, outcome, reason = unfit()[name]
     job = site.analyse(images())
     assert (job.state, job.outcome, job.reason) == (JobState.SUCCEEDED, outcome, reason)
-    assert [result.kind for result in site.results(job.id)] == ["SR"]
+    assert [result.kind for result in site.results(job.id)] == ["PAGE", "SR"]
     report = site.report(job.id)
     assert report.conclusion is Conclusion.NO_RESULT
     assert report.reason is reason

@@ -9,18 +9,23 @@ import pytest
 from pydicom.dataset import Dataset
 
 from config.settings import DeliverySettings, DestinationSettings, NodeSettings, Settings
+from ml.checkpoint import Thresholds
 from ml.volume import Subtype
 from node.delivery import Courier, pause_after
 from node.engine import Queues, migrate
 from node.peers import Peer
-from node.pipeline import Analysis, write
+from node.results.forms import Forms
 from node.results.outcomes import StudyResult
+from node.workplace import Workplace
+from node.writing import Analysis, write
 from storage.database import Database
 from storage.files import FileStore
 from storage.records import DeliveryRecord, DeliveryState, NewResult
 from tests.support.pacs import COMPREHENSIVE_3D_SR, free_port, running_pacs
 from tests.support.received import complete_study, received
 from tests.support.result_inputs import (
+    MODEL,
+    NODE,
     make_context,
     make_findings,
     make_grid,
@@ -49,7 +54,17 @@ class Site:
             ),
         )
         self.queues = Queues(self.database.engine)
-        self.courier = Courier(self.database, self.files, self.queues, self.settings)
+        self.place = Workplace(
+            "test",
+            self.database,
+            self.files,
+            self.queues,
+            self.settings.destinations,
+            NODE,
+            MODEL,
+            Thresholds(0.3, 0.6, {subtype.name: 0.5 for subtype in Subtype}),
+        )
+        self.courier = Courier(self.place, self.settings)
         self.job_id = self._finished_job()
 
     def _finished_job(self) -> int:
@@ -63,7 +78,7 @@ class Site:
             job = transaction.jobs.create(study_id, complete.generation, now=NOW)
             kept = [
                 (each, self.files.write_result(each.content, job_id=job.id))
-                for each in write(make_context(), analysis)
+                for each in write(make_context(), analysis, forms=Forms(summary_page=False))
             ]
             results = [
                 NewResult(
@@ -165,19 +180,28 @@ def _refuse_segmentations(ds: Dataset) -> int:
     return 0xA900 if ds.Modality == "SEG" else 0x0000
 
 
-def test_an_object_refused_for_good_is_dead_and_the_rest_arrives(site: SiteMaker) -> None:
+def test_without_another_form_an_object_refused_is_dead_and_the_rest_arrives(
+    site: SiteMaker,
+) -> None:
     with running_pacs(answer=_refuse_segmentations) as pacs:
         there = site(pacs.peer)
         there.send()
+        assert pacs.received == []
+        assert there.queued() == ["2"]
+        there.send(attempt=2)
         assert [ds.Modality for ds in pacs.received] == ["SR"]
     assert there.states() == [DeliveryState.DEAD, DeliveryState.SENT]
     assert "0xA900" in (there.deliveries()[0].last_error or "")
 
 
-def test_a_class_that_is_not_accepted_is_dead_and_the_rest_arrives(site: SiteMaker) -> None:
+def test_without_another_form_a_class_not_accepted_is_dead_and_the_rest_arrives(
+    site: SiteMaker,
+) -> None:
     with running_pacs(classes=(COMPREHENSIVE_3D_SR,)) as pacs:
         there = site(pacs.peer)
         there.send()
+        assert pacs.received == []
+        there.send(attempt=2)
         assert [ds.Modality for ds in pacs.received] == ["SR"]
     assert there.states() == [DeliveryState.DEAD, DeliveryState.SENT]
 
@@ -210,7 +234,7 @@ def test_a_destination_that_left_the_settings_is_dead(site: SiteMaker) -> None:
     with running_pacs() as pacs:
         there = site(pacs.peer)
         gone = there.settings.model_copy(update={"destinations": ()})
-        Courier(there.database, there.files, there.queues, gone).send(there.job_id, "pacs", 1)
+        Courier(there.place, gone).send(there.job_id, "pacs", 1)
         assert pacs.received == []
     assert there.states() == [DeliveryState.DEAD, DeliveryState.DEAD]
 

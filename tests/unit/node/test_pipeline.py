@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from config.errors import InputError, Reason
@@ -75,6 +76,21 @@ def test_a_score_between_the_thresholds_is_borderline(subtypes: tuple[Subtype, .
     result = concluded(0.5, *subtypes)
     assert (result.outcome, result.reason) == (Outcome.PARTIAL, Reason.BORDERLINE)
     assert result.presence is Presence.UNDETERMINED
+
+
+def test_a_subtype_below_the_certainty_that_the_site_wants_is_not_reported() -> None:
+    prediction = replace(
+        predicted(0.9, Subtype.SDH, Subtype.IPH),
+        certainty_percent={Subtype.SDH: 90.0, Subtype.IPH: 55.0},
+    )
+    strict = replace(THRESHOLDS, minimum_certainty_percent={"IPH": 60.0, "SDH": 60.0})
+    analysis = conclude(SERIES, prediction, strict)
+    assert [finding.subtype for finding in analysis.result.findings] == [Subtype.SDH]
+    assert set(np.unique(analysis.mask.labels)) == {0, Subtype.SDH}
+    both = conclude(SERIES, prediction, THRESHOLDS).result
+    assert len(both.findings) == 2
+    none = replace(THRESHOLDS, minimum_certainty_percent={"IPH": 99.0, "SDH": 99.0})
+    assert conclude(SERIES, prediction, none).result.reason is Reason.BORDERLINE
 
 
 def test_a_high_score_without_a_lesion_is_borderline_and_never_negative() -> None:
