@@ -5,7 +5,7 @@ PYTHON ?= python3
 PACKAGES := config storage ml node run_node.py tests docs benchmarks
 JOBS ?= 2
 
-.PHONY: help install demo test test-fast test-peers check format lint types imports clean
+.PHONY: help install demo test test-fast test-peers check format lint types imports docs clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,10 @@ types: install
 
 imports: install
 	$(BIN)/lint-imports
+
+docs: install  ## Write anew the documents that are made from the code
+	$(BIN)/midline conformance --out docs/conformance.md
+	$(BIN)/midline conformance --air --out docs/air-capabilities.md
 
 format: install  ## Put the code into its form
 	$(BIN)/ruff check --fix $(PACKAGES)

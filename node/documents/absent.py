@@ -54,7 +54,11 @@ NOT_OFFERED = (
         (r"1\.2\.840\.10008\.5\.1\.4\.3[34]", "UnifiedProcedureStep", "send_n_"),
     ),
     Absent("DICOMweb (PS3.18)", "There is no HTTP interface.", ("(?i)dicomweb", "(?i)stow-?rs")),
-    Absent("Media storage (PS3.10, PS3.11)", "No media are written or read.", ("(?i)dicomdir",)),
+    Absent(
+        "Media storage (PS3.10, PS3.11)",
+        "No media are written or read.",
+        (r"pydicom\.fileset", "FileSet"),
+    ),
     Absent(
         "Presentation states, parametric maps",
         "Outlines are in the report, in the overlay and on the page.",

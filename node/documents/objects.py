@@ -156,10 +156,10 @@ def attributes_of(kind: str, installation: Installation) -> tuple[Attribute, ...
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """Objects of one kind by one installation, one for each way to report, and their source."""
+    """Objects of one kind by one installation, one for each way to report, and their sources."""
 
     node: NodeIdentity
-    source: Dataset
+    sources: tuple[Dataset, ...]
     datasets: tuple[Dataset, ...]
 
     @classmethod
@@ -170,13 +170,17 @@ class _Group:
             for specimen in specimens
             if any(each.kind == kind for each in specimen.objects)
         ]
-        source = next(iter(specimens)).source
-        return cls(installation.node, source, tuple(first_ones))
+        return cls(installation.node, next(iter(specimens)).sources, tuple(first_ones))
 
     def values(self, keyword: str) -> tuple[str, ...]:
         """Texts of an attribute, each once, in the order of the specimens."""
         held = (dataset for dataset in self.datasets if keyword in dataset)
         return tuple(dict.fromkeys(_text(dataset[keyword]) for dataset in held))
+
+    def copies(self, keyword: str) -> bool:
+        """Whether all its values are those of the images."""
+        held = {_text(source[keyword]) for source in self.sources if keyword in source}
+        return set(self.values(keyword)) <= held
 
 
 def _existence(elements: Sequence[DataElement | None]) -> Existence:
@@ -194,11 +198,8 @@ def _origin(element: DataElement, ours: _Group, theirs: _Group) -> tuple[Origin,
     if element.VR in ("SQ", "OB", "OW"):
         return Origin.AUTO, ""
     one, two = ours.values(keyword), theirs.values(keyword)
-    sources = [group.source for group in (ours, theirs)]
-    if one != two and all(keyword in source for source in sources):
-        copied = [(_text(source[keyword]),) for source in sources]
-        if [one, two] == copied:
-            return Origin.COPY, ""
+    if one != two and ours.copies(keyword) and theirs.copies(keyword):
+        return Origin.COPY, ""
     for name, setting in SETTINGS.items():
         told = [(str(getattr(group.node, name)),) for group in (ours, theirs)]
         if [one, two] == told and one != two:

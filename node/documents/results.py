@@ -74,8 +74,8 @@ def object_table(site: Site) -> str:
 def series_table(site: Site) -> str:
     """Table of the series of each kind, from what a finding brings about."""
     specimen = everything(site.installation)
-    context = context_of(site.installation, specimen.source)
-    later = context_of(site.installation, specimen.source, generation=2)
+    context = context_of(site.installation, specimen.sources[0])
+    later = context_of(site.installation, specimen.sources[0], generation=2)
     step = later.series_number(0) - context.series_number(0)
     rows = []
     for kind in dict.fromkeys(each.kind for each in specimen.objects):
@@ -232,7 +232,7 @@ def scheme_table(site: Site) -> str:
 def equipment_table(site: Site) -> str:
     """Table of the contributing equipment of a report: the model, the library, the scanner."""
     specimen = everything(site.installation)
-    report, scanner = specimen.objects[-1].dataset, specimen.source
+    report, scanner = specimen.objects[-1].dataset, specimen.sources[0]
     keywords = ("Manufacturer", "ManufacturerModelName", "SoftwareVersions", "DeviceUID")
     rows = [
         (

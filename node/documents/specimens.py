@@ -73,14 +73,14 @@ class Specimen:
     ----------
     result
         What it says.
-    source
-        Header of the first image.
+    sources
+        Headers of the images.
     objects
         In the order of sending.
     """
 
     result: StudyResult
-    source: Dataset
+    sources: tuple[Dataset, ...]
     objects: tuple[Written, ...]
 
 
@@ -138,13 +138,13 @@ def write_specimen(
     )
     findings = [replace(each, side=Side.LEFT) for each in found]
     result = _result(outcome, presence, findings, num_images=len(series.frames))
-    context, source = context_of(installation, series.headers[0]), series.headers[0]
+    context = context_of(installation, series.headers[0])
     if result.num_images:
         made = write(context, Analysis(series, mask, result), forms=forms)
     else:
         made = write_failure(context, result, series.headers, forms=forms)
     objects = (Written(each.kind, dcmread(BytesIO(each.content))) for each in made)
-    return Specimen(result, source, tuple(objects))
+    return Specimen(result, series.headers, tuple(objects))
 
 
 def context_of(
@@ -192,7 +192,7 @@ def _mask(subtypes: tuple[Subtype, ...], patient: int) -> Mask:
     pixel_mm, step_mm = PIXEL_MM + patient / 4, STEP_MM + patient / 4
     num_slices, turn = NUM_SLICES + patient, (1.0, -1.0)[patient % 2]
     grid = Grid(
-        slice_origins_mm=np.array([[-70.0, -70.0, step_mm * k] for k in range(num_slices)]),
+        slice_origins_mm=np.array([[-70.0, patient, step_mm * k] for k in range(num_slices)]),
         row_direction=np.array([turn, 0.0, 0.0]),
         column_direction=np.array([0.0, turn, 0.0]),
         pixel_spacing_mm=(pixel_mm, pixel_mm),

@@ -1,6 +1,7 @@
 """Every coded term of `node.results.codes`, found by looking, and how far it is confirmed."""
 
 import dataclasses
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from node.results import codes
 
 _DICTIONARY = cast("Mapping[str, Mapping[str, Mapping[str, tuple[str, list[int]]]]]", concepts)
 """Of each scheme, keywords; of each keyword, values with their meaning and context groups."""
+_KIND = re.compile(r" \((?:attribute|body structure|disorder|finding|qualifier value)\)$")
 
 
 class Standing(StrEnum):
@@ -83,9 +85,9 @@ def meanings_in_dictionary(code: Code) -> frozenset[str]:
     Those of SNOMED CT may end in the kind of the concept.
     """
     return frozenset(
-        meaning.lower().removesuffix(" (disorder)")
+        _KIND.sub("", meaning) if code.scheme_designator == "SCT" else meaning
         for entry in _DICTIONARY.get(code.scheme_designator, {}).values()
-        for value, (meaning, _) in entry.items()
+        for value, meaning in ((value, meaning.lower()) for value, (meaning, _) in entry.items())
         if value == code.value
     )
 

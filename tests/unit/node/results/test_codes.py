@@ -1,63 +1,68 @@
 """The table of coded terms against pydicom's copy of the DICOM dictionary."""
 
-from collections.abc import Iterator, Mapping
+import ast
+from pathlib import Path
 
 import pytest
-from pydicom.sr._concepts_dict import concepts
 from pydicom.sr.coding import Code
 
 from config.errors import Reason
 from ml.findings import Side
 from ml.volume import Subtype
+from node.documents.terms import Standing, coded_terms, meanings_in_dictionary
 from node.results import codes
 
-NOT_IN_DICTIONARY = {
-    *((code.value, code.scheme_designator) for code in codes.UNVERIFIED),
-    ("ml", "UCUM"),  # valid UCUM all the same
-    ("C0034375", "UMLS"),  # stands in TID 1500 itself
-}
+TERMS = coded_terms()
+"""Every term of the module, wherever it stands there."""
+NODE = Path(codes.__file__).parents[1]
 
 
-def all_codes() -> Iterator[tuple[str, Code]]:
-    for name, value in vars(codes).items():
-        if isinstance(value, Code):
-            yield name, value
-        elif isinstance(value, Mapping):
-            yield from ((f"{name}[{k}]", v) for k, v in value.items() if isinstance(v, Code))
+@pytest.mark.parametrize("term", TERMS, ids=lambda term: term.names[0])
+def test_a_term_is_in_the_dictionary_or_private_or_marked(term: object) -> None:
+    standing = term.standing  # type: ignore[attr-defined]
+    assert standing is not Standing.UNKNOWN, (
+        "neither value and meaning are in the DICOM dictionary, nor is it private or UNVERIFIED"
+    )
 
 
-PUBLIC = [
-    pytest.param(code, id=name)
-    for name, code in all_codes()
-    if code.scheme_designator != codes.PRIVATE_SCHEME
-    and (code.value, code.scheme_designator) not in NOT_IN_DICTIONARY
-]
+def written_in(path: Path) -> set[tuple[str, str]]:
+    """Value and scheme of each ``Code("…", …)`` of a source file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Code" and node.args:
+            value = node.args[0]
+            if isinstance(value, ast.Constant):
+                scheme = node.args[1]
+                designator = scheme.value if isinstance(scheme, ast.Constant) else "private"
+                found.add((str(value.value), str(designator)))
+    return found
 
 
-def meanings_of(code: Code) -> set[str]:
-    """Meanings of a code in the dictionary; SNOMED CT's may end in the kind of the concept."""
-    terms = concepts[code.scheme_designator]
-    return {
-        meaning.lower().removesuffix(" (disorder)")
-        for entry in terms.values()
-        for value, (meaning, _) in entry.items()
-        if value == code.value
-    }
+def test_no_term_of_the_source_escapes_the_table() -> None:
+    private = codes.PRIVATE_SCHEME
+    listed = {(t.code.value, t.code.scheme_designator.replace(private, "private")) for t in TERMS}
+    assert written_in(Path(codes.__file__)) == listed
 
 
-@pytest.mark.parametrize("code", PUBLIC)
-def test_the_dictionary_has_the_term_with_this_meaning(code: Code) -> None:
-    assert code.meaning.lower() in meanings_of(code)
+def test_terms_are_written_in_one_place_only() -> None:
+    elsewhere = [path for path in NODE.rglob("*.py") if path != Path(codes.__file__)]
+    assert not {str(path): written_in(path) for path in elsewhere if written_in(path)}
 
 
 def test_terms_that_wait_for_a_terminologist_are_not_in_the_dictionary() -> None:
-    assert all(not meanings_of(code) for code in codes.UNVERIFIED)
+    for code in (*codes.UNVERIFIED, *codes.CONFIRMED_ELSEWHERE):
+        assert not meanings_in_dictionary(code)
 
 
-def test_private_codes_fit_their_attribute_and_are_told_apart() -> None:
-    private = [c for _, c in all_codes() if c.scheme_designator == codes.PRIVATE_SCHEME]
-    assert len({c.value for c in private}) == len(private) == 9
-    assert all(len(c.value) <= 16 and len(c.meaning) <= 64 for c in private)
+def test_a_term_has_one_meaning() -> None:
+    named = [(term.code.value, term.code.scheme_designator) for term in TERMS]
+    assert len(set(named)) == len(named)
+
+
+def test_private_codes_fit_their_attribute() -> None:
+    private = [term.code for term in TERMS if term.standing is Standing.PRIVATE]
+    assert private
+    assert all(len(code.value) <= 16 and len(code.meaning) <= 64 for code in private)
 
 
 def test_every_reason_side_and_subtype_has_its_own_term() -> None:
@@ -74,3 +79,7 @@ def test_every_reason_side_and_subtype_has_its_own_term() -> None:
 
 def test_a_subtype_is_labelled_by_the_name_that_its_value_has() -> None:
     assert all(terms.label == subtype.name for subtype, terms in codes.SUBTYPES.items())
+
+
+def test_a_private_term_is_never_taken_for_one_of_the_dictionary() -> None:
+    assert not meanings_in_dictionary(Code("IVH", codes.PRIVATE_SCHEME, "anything"))
