@@ -85,6 +85,8 @@ def node_identity(settings: Settings) -> NodeIdentity:
             else ContentQualification(identity.content_qualification)
         ),
         approved=approved,
+        first_series_number=settings.results.first_series_number,
+        description=settings.results.description,
     )
 
 

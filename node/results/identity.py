@@ -66,6 +66,10 @@ class NodeIdentity:
     approved
         Whether such an approval is recorded; without it every object says that it is not for
         diagnosis.
+    first_series_number
+        Series Number of the Segmentation of the first generation; the others keep their distance.
+    description
+        First words of every Series Description.
     """
 
     ae_title: str
@@ -75,6 +79,8 @@ class NodeIdentity:
     serial: str
     content_qualification: ContentQualification = ContentQualification.RESEARCH
     approved: bool = False
+    first_series_number: int = SeriesNumber.SEGMENTATION
+    description: str = "AI ICH"
 
     def __post_init__(self) -> None:
         """Refuse what the objects could not carry."""
@@ -93,8 +99,15 @@ class NodeIdentity:
         return APPROVED_DISCLAIMER if self.approved else DISCLAIMER
 
     def series_description(self, text: str) -> str:
-        """Series Description of an object, with the warning unless the node is approved."""
-        return text if self.approved else text + SERIES_SUFFIX
+        """Series Description of an object, with the warning unless the node is approved.
+
+        Parameters
+        ----------
+        text
+            What kind of object it is, with the word of the outcome: ``report POSITIVE``.
+        """
+        described = f"{self.description} {text}"
+        return described if self.approved else described + SERIES_SUFFIX
 
 
 @dataclass(frozen=True)
@@ -228,7 +241,8 @@ class ResultContext:
 
     def series_number(self, base: int) -> int:
         """Series number of this generation; `base` is one of `SeriesNumber`."""
-        return base + 10 * (self.generation - 1)
+        offset = base - SeriesNumber.SEGMENTATION
+        return self.node.first_series_number + offset + 10 * (self.generation - 1)
 
     @property
     def constructor_arguments(self) -> Mapping[str, Any]:

@@ -55,7 +55,7 @@ def build_key_objects(
         series_number=context.series_number(SeriesNumber.KEY_OBJECTS),
         sop_instance_uid=context.uid("KOS-instance"),
         instance_number=1,
-        series_description=context.node.series_description("AI ICH key images"),
+        series_description=context.node.series_description("key images"),
         **context.constructor_arguments,
     )
     references = document.ContentSequence[-len(images) :]

@@ -88,11 +88,11 @@ def build_report(
         What fixes identity, UIDs and dates; what is stated.
     headers
         The evidence: headers of all analysed images in the order of the volume; for FAILED those of
-        the chosen series; for NOT_ATTEMPTED one of each series that was looked at.
+        the chosen series; for NOT_ATTEMPTED one of each series looked at.
     form
         One of the three that carry codes: `node.results.text_report` writes text.
     frames
-        Where each slice of the volume comes from; without it slice k is `headers[k]`.
+        Where each slice comes from; without it slice k is `headers[k]`.
     segmentation, segment_numbers
         The Segmentation, and the segment of each subtype with a finding. Without them, the volumes
         stand in groups that refer to no segment; such a report has UIDs of its own.
@@ -108,28 +108,25 @@ def build_report(
     PatientConflictError
         If the headers are not of one patient and of the context's study.
     """
-    if form not in DOCUMENTS:
-        raise ValueError(f"{form} is no report with codes")
+    _check_form(form)
     _check_references(context, result, segmentation, segment_numbers, previous)
     source = prepare_source(context, headers)
     root = _root(context)
     if result.findings:
         places = frames or [FrameReference(index, 1) for index in range(len(headers))]
         root.ContentSequence.extend(_image_library(result, source, places))
-        root.ContentSequence.append(
-            _measurements(
-                context,
-                result,
-                source,
-                frames=places,
-                segmentation=segmentation,
-                segment_numbers=segment_numbers,
-            )
+        measurements = _measurements(
+            context,
+            result,
+            source,
+            frames=places,
+            segmentation=segmentation,
+            segment_numbers=segment_numbers,
         )
+        root.ContentSequence.append(measurements)
     root.ContentSequence.append(_evaluations(context, result))
-    report = _document(
-        context, result, source, root, form=form, segmentation=segmentation, previous=previous
-    )
+    referred = {"segmentation": segmentation, "previous": previous}
+    report = _document(context, result, source, root, form=form, **referred)
     finish(report, context, source)
     return report
 
@@ -163,10 +160,15 @@ def _document(
         is_verified=False,
         previous_versions=None if previous is None else [previous],
         performed_procedure_codes=_performed_procedures(source.identity) or None,
-        series_description=context.node.series_description(f"AI ICH report {result.wording.word}"),
+        series_description=context.node.series_description(f"report {result.wording.word}"),
         coding_schemes=[_private_scheme(context)],
         **context.constructor_arguments,
     )
+
+
+def _check_form(form: ReportForm) -> None:
+    if form not in DOCUMENTS:
+        raise ValueError(f"{form} is no report with codes")
 
 
 def _check_references(

@@ -74,7 +74,7 @@ def build_summary_page(
         draw_page(context, result, volume=volume, mask=mask, image_names=names),
         kind=f"SC-page-{form}",
         series_number=SeriesNumber.SUMMARY_PAGE,
-        series_description=f"AI ICH summary {result.wording.word}",
+        series_description=f"summary {result.wording.word}",
     )
     page.PatientOrientation = None  # a page has none
     if result.num_images:
@@ -127,7 +127,7 @@ def build_overlay(
             draw_overlay(context, result, series.volume, shown, int(index)),
             kind="SC-overlay",
             series_number=SeriesNumber.OVERLAY,
-            series_description="AI ICH overlay",
+            series_description="overlay",
             instance_number=number,
         )
         _locate(image, source, places[index])

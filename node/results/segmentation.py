@@ -139,7 +139,7 @@ def _construct(
         content_label="ICH_SEG",
         content_description="AI segmentation of intracranial haemorrhage",
         content_creator_name=f"AI^{context.model.name}",
-        series_description=context.node.series_description("AI ICH segmentation"),
+        series_description=context.node.series_description("segmentation"),
         **context.constructor_arguments,
     )
     segmentation.BodyPartExamined = "HEAD"

@@ -69,7 +69,7 @@ def build_text_report(
         is_final=False,
         is_verified=False,
         previous_versions=None if previous is None else [previous],
-        series_description=context.node.series_description(f"AI ICH text {result.wording.word}"),
+        series_description=context.node.series_description(f"text {result.wording.word}"),
         **context.constructor_arguments,
     )
     report.SOPClassUID = report.file_meta.MediaStorageSOPClassUID = BasicTextSRStorage

@@ -62,6 +62,8 @@ def test_tracking_uids_outlive_a_generation_but_not_a_study() -> None:
 def test_each_generation_has_its_own_series_numbers() -> None:
     numbers = [replace(CONTEXT, generation=g).series_number(9002) for g in (1, 2, 3)]
     assert numbers == [9002, 9012, 9022]
+    elsewhere = replace(CONTEXT, node=replace(NODE, first_series_number=501), generation=2)
+    assert elsewhere.series_number(9002) == 512
 
 
 def test_a_model_with_other_weights_or_settings_is_another_device() -> None:
@@ -125,7 +127,7 @@ def test_a_product_needs_a_recorded_approval() -> None:
 def test_only_an_approved_node_leaves_the_warning_out() -> None:
     approved = replace(NODE, content_qualification=ContentQualification.PRODUCT, approved=True)
     assert NODE.disclaimer == DISCLAIMER
-    assert NODE.series_description("AI") == "AI - NOT FOR DIAGNOSIS"
+    assert NODE.series_description("report") == "AI ICH report - NOT FOR DIAGNOSIS"
     assert "diagnosis" not in approved.disclaimer
     assert "Not reviewed by a physician" in approved.disclaimer
-    assert approved.series_description("AI") == "AI"
+    assert approved.series_description("report") == "AI ICH report"
