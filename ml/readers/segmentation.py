@@ -1,8 +1,8 @@
 """A DICOM Segmentation (PS3.3 A.51) back on the grid of its CT series.
 
-Read are BINARY segmentations, native and little endian (what a 1-bit object can be), and LABELMAP
-ones. Frames are placed by Image Position (Patient); slices without a frame are empty. Nothing is
-resampled: a Segmentation on another grid is refused.
+Read are BINARY segmentations, native little endian or in JPEG 2000 without loss (what a 1-bit
+object can be), and LABELMAP ones. Frames are placed by Image Position (Patient); slices without a
+frame are empty. Nothing is resampled: a Segmentation on another grid is refused.
 
 A segment belongs to a subtype by its label (``IPH``, ``Subdural hemorrhage``) or by its Segmented
 Property Type, with the anatomic region where the type alone does not say it. The codes are those
@@ -20,6 +20,7 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEG2000Lossless,
 )
 
 from config.errors import UnreadableInputError, UnsupportedInputError
@@ -30,6 +31,7 @@ from ml.readers.part10 import read_header, read_with_pixels
 from ml.readers.pixels import (
     LARGEST_PIXEL_DATA_BYTES,
     MOST_ROWS_OR_COLUMNS,
+    PixelFormat,
     decoded_frames,
     pixel_format,
 )
@@ -117,7 +119,7 @@ def read_segmentation(file: Path, series: Series) -> Mask:
         If it cannot be read, lies elsewhere than the series, or if segments of different subtypes
         overlap.
     UnsupportedInputError
-        If it is fractional or compressed, or if a segment is of no known subtype.
+        If it is fractional, compressed in another way, or if a segment is of no known subtype.
     """
     header = read_header(file)
     grid = series.volume.grid
@@ -227,12 +229,15 @@ Part = tuple[int, Subtype, NDArray[np.bool_]]
 
 
 def _binary(file: Path, header: Dataset) -> Iterator[Part]:
-    """Frames of a BINARY Segmentation: one bit a pixel, the first in the lowest bit (PS3.5 8.2)."""
+    """Frames of a BINARY Segmentation: one bit a pixel."""
     subtypes = _subtypes(header, skip_background=False)
     rows, columns = whole_of(header, "Rows") or 0, whole_of(header, "Columns") or 0
     num_frames = whole_of(header, "NumberOfFrames") or 1
-    if header.file_meta.TransferSyntaxUID not in _NATIVE:
-        raise UnsupportedInputError("a BINARY Segmentation is compressed or big endian")
+    syntax = header.file_meta.TransferSyntaxUID
+    if syntax not in _NATIVE and syntax != JPEG2000Lossless:
+        raise UnsupportedInputError(
+            "a BINARY Segmentation is big endian, or compressed by other means than JPEG 2000"
+        )
     if whole_of(header, "BitsAllocated") != 1 or not (
         0 < max(rows, columns) <= MOST_ROWS_OR_COLUMNS
         and 0 < rows * columns * num_frames <= LARGEST_PIXEL_DATA_BYTES
@@ -241,17 +246,30 @@ def _binary(file: Path, header: Dataset) -> Iterator[Part]:
     numbers = _segment_numbers(header)
     if len(numbers) != num_frames:
         raise UnreadableInputError("a Segmentation has more or fewer frames than it describes")
-    stored = np.frombuffer(_pixel_data(read_with_pixels(file)), np.uint8)
-    pixels = rows * columns
-    if len(stored) * 8 < pixels * num_frames:
-        raise UnreadableInputError("pixel data of a Segmentation are cut short")
-    for index, number in enumerate(numbers):
+    dataset = read_with_pixels(file)
+    if syntax == JPEG2000Lossless:
+        stored = PixelFormat(JPEG2000Lossless, rows, columns, num_frames, 8, 1, is_signed=False)
+        planes: Iterator[NDArray[np.integer]] = decoded_frames(dataset, stored)
+    else:
+        planes = _packed_frames(_pixel_data(dataset), (num_frames, rows, columns))
+    for index, (number, plane) in enumerate(zip(numbers, planes, strict=True)):
         if number is None or number not in subtypes:
             raise UnreadableInputError("a frame belongs to no segment")
-        first, last = index * pixels // 8, -(-(index + 1) * pixels // 8)
+        yield index, subtypes[number], plane > 0
+
+
+def _packed_frames(pixels: bytes, shape: tuple[int, int, int]) -> Iterator[NDArray[np.uint8]]:
+    """Unpack native frames of shape (F, Y, X): the first pixel in the lowest bit (PS3.5 8.2)."""
+    num_frames, rows, columns = shape
+    num_pixels = rows * columns
+    stored = np.frombuffer(pixels, np.uint8)
+    if len(stored) * 8 < num_pixels * num_frames:
+        raise UnreadableInputError("pixel data of a Segmentation are cut short")
+    for index in range(num_frames):
+        first, last = index * num_pixels // 8, -(-(index + 1) * num_pixels // 8)
         bits = np.unpackbits(stored[first:last], bitorder="little")
-        begin = index * pixels - 8 * first
-        yield index, subtypes[number], bits[begin : begin + pixels].reshape(rows, columns) > 0
+        begin = index * num_pixels - 8 * first
+        yield bits[begin : begin + num_pixels].reshape(rows, columns)
 
 
 def _labelmap(file: Path, header: Dataset, subtypes: Mapping[int, Subtype]) -> Iterator[Part]:

@@ -81,8 +81,11 @@ class Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """Draw a series of any geometry, single- or multi-frame, and lesions of any subtypes on it."""
+def cases(draw: st.DrawFn, *, may_have_spare_frames: bool = True) -> Case:
+    """Draw a series of any geometry, single- or multi-frame, and lesions of any subtypes on it.
+
+    Of a multi-frame image some frames may lie outside the volume, which `read_series` never does.
+    """
     steps_mm = draw(st.lists(st.floats(0.5, 9), min_size=3, max_size=7))
     size = draw(st.tuples(st.integers(32, 45), st.integers(32, 45)))
     heights_mm = np.round(np.cumsum([0.0, *steps_mm]), 3)
@@ -98,7 +101,7 @@ def cases(draw: st.DrawFn) -> Case:
     )
     subtypes = draw(st.lists(st.sampled_from(Subtype), min_size=1, max_size=5, unique=True))
     mask = Mask(_blobs(grid.shape, subtypes, seed=draw(st.integers(0, 1 << 32))), grid)
-    num_spare_frames = draw(st.sampled_from([None, 0, 2]))
+    num_spare_frames = draw(st.sampled_from([None, 0, 2 if may_have_spare_frames else 0]))
     series = make_series(
         grid,
         multi_frame=num_spare_frames is not None,

@@ -6,11 +6,13 @@ from pathlib import Path
 import highdicom
 import numpy as np
 import pytest
+from hypothesis import Phase, given, settings
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread, dcmwrite
+from pydicom.encaps import encapsulate
 from pydicom.sr.codedict import codes as dictionary
 from pydicom.sr.coding import Code
-from pydicom.uid import ExplicitVRLittleEndian, RLELossless
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from config.errors import InputError, UnreadableInputError, UnsupportedInputError
 from ml.readers import segmentation
@@ -21,6 +23,7 @@ from node.results import codes
 from node.results.segmentation import build_segmentation
 from tests.support.ct_series import even_heights, head_series, stack, uid, write
 from tests.support.result_inputs import make_context
+from tests.support.segmentation_files import WAYS, Case, Way, build_in, cases
 
 GRID = stack(even_heights(5, 6.0), size=22, pixel_mm=11.0, tilt_deg=12.0)
 """Few pixels; a frame of 22 x 22 bits ends within a byte."""
@@ -98,6 +101,17 @@ def test_what_the_node_writes_is_read_back(series: Series, tmp_path: Path) -> No
     mask = read_segmentation(file, series)
     np.testing.assert_array_equal(mask.labels, labels())
     assert mask.grid is series.volume.grid
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+@settings(max_examples=3, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(case=cases(may_have_spare_frames=False))
+def test_every_form_that_the_node_writes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, way: Way, case: Case
+) -> None:
+    written, _ = build_in(way, make_context(), case.series, case.mask)
+    file = save(written, tmp_path_factory.mktemp("seg") / "seg.dcm")
+    np.testing.assert_array_equal(read_segmentation(file, case.series).labels, case.mask.labels)
 
 
 def test_the_codes_are_those_that_the_node_writes() -> None:
@@ -192,6 +206,21 @@ def test_a_fractional_segmentation_is_refused(series: Series, tmp_path: Path) ->
     dataset = ours(series, labels())
     dataset.SegmentationType = "FRACTIONAL"
     with pytest.raises(UnsupportedInputError, match="neither BINARY nor LABELMAP"):
+        read_segmentation(save(dataset, tmp_path / "a.dcm"), series)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "error"),
+    [(JPEG2000Lossless, UnreadableInputError), (RLELossless, UnsupportedInputError)],
+)
+def test_bits_that_are_not_encoded_as_announced_are_refused(
+    series: Series, tmp_path: Path, syntax: str, error: type[InputError]
+) -> None:
+    dataset = ours(series, labels())
+    dataset.PixelData = encapsulate([b"no codestream"] * dataset.NumberOfFrames)
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
+    with pytest.raises(error):
         read_segmentation(save(dataset, tmp_path / "a.dcm"), series)
 
 
