@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from pynetdicom import build_context
 from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
 
 from config.errors import MidlineError, PeerError
 from config.log import log_scope
@@ -94,6 +95,15 @@ def pause_after(attempt: int, settings: DeliverySettings, *, chance: random.Rand
     return timedelta(seconds=seconds * chance.uniform(1 - settings.jitter, 1 + settings.jitter))
 
 
+def proposed_contexts(files: Sequence[StoreFile]) -> list[PresentationContext]:
+    """Presentation contexts for a set of files, and Verification.
+
+    An association of which nothing is accepted is aborted without a word: a peer that refuses all
+    our classes still takes Verification, and then we can tell.
+    """
+    return [*contexts_for(files), build_context(VERIFICATION)]
+
+
 class Courier:
     """Sends what is pending; the steps of a deliverer that concern a destination.
 
@@ -134,9 +144,7 @@ class Courier:
             files = [read_store_file(self._place.files.path(each.path)) for each in pending]
             with associated(
                 peer,
-                # an association of which nothing is accepted is aborted without a word: a peer
-                # that refuses all our classes still takes Verification, and then we can tell
-                [*contexts_for(files), build_context(VERIFICATION)],
+                proposed_contexts(files),
                 calling_ae_title=self._settings.node.ae_title,
                 timeouts=self._timeouts(),
             ) as association:

@@ -128,11 +128,10 @@ def _delivering(site: Site) -> Iterator[str]:
     yield heading("4.2 Presentation contexts proposed", level=3)
     yield (
         "For each class that is to be sent, its stored transfer syntaxes in a context each, and "
-        "one with the uncompressed ones. All that can ever be proposed for results:"
+        "one with the uncompressed ones; and Verification, so that a peer that takes none of the "
+        "classes can say so. All that can ever be proposed for results:"
     )
     yield network.context_table(network.proposed_contexts(kinds_sent(site.installation)))
-    yield "Verification:"
-    yield network.verification_contexts()
     yield heading("4.3 What follows from an answer", level=3)
     yield network.verdicts()
     yield (
@@ -310,7 +309,8 @@ def _attributes(site: Site) -> Iterator[str]:
         "Top-level attributes, from objects written for two installations and two patients, and "
         "for images with nothing but what they must have. Device UID (0018,1002) in the "
         "Contributing Equipment Sequence goes beyond the IODs: the objects are of Standard "
-        "Extended SOP classes."
+        "Extended SOP classes. Series Number and the first words of Series Description follow the "
+        "settings (`results`)."
     )
     yield results.attribute_legend()
     yield from results.attribute_tables(site, level=3)

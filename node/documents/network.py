@@ -10,17 +10,17 @@ from random import Random
 from pydantic import BaseModel
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
-from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.presentation import PresentationContext
 
 from config.settings import DestinationSettings
-from node.delivery import FEW_ATTEMPTS, pause_after
+from node import delivery
 from node.documents.markdown import LINE, bullets, code, table
 from node.documents.objects import Kind, kinds_sent, name_of
 from node.documents.sentences import of_members
 from node.documents.site import Site
 from node.hardening import SECONDS_FOR_A_PDU, SMALLEST_LIMIT_BYTES
 from node.listener import application_entity
-from node.peers import OFFERED_PDU_BYTES, REJECTIONS, VERIFICATION, StoreFile, contexts_for
+from node.peers import OFFERED_PDU_BYTES, REJECTIONS, VERIFICATION, StoreFile
 from node.status import StoreStatus, Verdict, verdict_of
 
 SHOWN_ATTEMPTS = 8
@@ -137,7 +137,7 @@ def proposed_contexts(kinds: Iterable[Kind]) -> tuple[PresentationContext, ...]:
         for kind in kinds
         for syntax in kind.transfer_syntaxes
     ]
-    return tuple(contexts_for(files))
+    return tuple(delivery.proposed_contexts(files))
 
 
 def overview(site: Site) -> str:
@@ -238,13 +238,13 @@ def statuses() -> str:
 
 def initiation(site: Site) -> str:
     """Table of what holds for associations that the node opens."""
-    delivery, plain = site.settings.delivery, AE()
+    plain = AE()
     return table(
         ("Property", "Value"),
         (
             ("Calling AE title", code(site.settings.node.ae_title)),
             ("Associations to one destination at a time", "one for each study that is sent"),
-            ("Simultaneous associations", f"{delivery.slots} (`delivery.slots`)"),
+            ("Simultaneous associations", f"{site.settings.delivery.slots} (`delivery.slots`)"),
             ("Longest PDU taken", f"{OFFERED_PDU_BYTES} bytes"),
             ("Asynchronous operations", "not proposed"),
             ("SCP/SCU role selection, extended negotiation, user identity", "not proposed"),
@@ -252,11 +252,6 @@ def initiation(site: Site) -> str:
             ("Implementation Version Name", code(plain.implementation_version_name)),
         ),
     )
-
-
-def verification_contexts() -> str:
-    """Table of what C-ECHO is proposed with."""
-    return context_table([build_context(VERIFICATION)])
 
 
 def verdicts() -> str:
@@ -279,7 +274,7 @@ def retries(site: Site) -> str:
     settings = site.settings.delivery
     even = settings.model_copy(update={"jitter": 0.0})
     pauses = [
-        f"{pause_after(attempt, even, chance=Random(0)).total_seconds():g}"  # noqa: S311
+        f"{delivery.pause_after(attempt, even, chance=Random(0)).total_seconds():g}"  # noqa: S311
         for attempt in range(1, SHOWN_ATTEMPTS + 1)
     ]
     return bullets(
@@ -291,7 +286,7 @@ def retries(site: Site) -> str:
         "Waiting deliveries survive a restart, and no destination waits for another one.",
         "No connection, a time-out, an abort and every A-ASSOCIATE-RJ are tried again.",
         f"A SOP class that is rejected without saying that it is not known (result 1 or 2 of "
-        f"its presentation context) is proposed {FEW_ATTEMPTS} times.",
+        f"its presentation context) is proposed {delivery.FEW_ATTEMPTS} times.",
         "An object that is refused holds back those after it, since they may refer to it.",
     )
 

@@ -30,6 +30,7 @@ SETTINGS: Mapping[str, str] = {
     "manufacturer": "identity.manufacturer",
     "product": "identity.product",
     "serial": "identity.serial",
+    "content_qualification": "identity.content_qualification",
     "version": "the installed version",
 }
 """What the objects say about the installation, and where it comes from."""

@@ -24,7 +24,12 @@ from ml.readers.dicom import Series
 from ml.readers.frames import FrameReference
 from ml.volume import Grid, Mask, Subtype, Volume
 from node.results.forms import Compression, Forms, ReportForm, SegmentationForm
-from node.results.identity import ModelIdentity, NodeIdentity, ResultContext
+from node.results.identity import (
+    ContentQualification,
+    ModelIdentity,
+    NodeIdentity,
+    ResultContext,
+)
 from node.results.outcomes import WORDINGS, Outcome, Presence, StudyResult
 from node.writing import Analysis, write, write_failure
 
@@ -119,6 +124,8 @@ def other_installation(installation: Installation) -> Installation:
             product="Another product",
             version="999",
             serial="Another serial",
+            content_qualification=ContentQualification.SERVICE,
+            approved=False,
         ),
         ModelIdentity("another-model", "999", "Another manufacturer", "1.2.3"),
         patient=installation.patient + 1,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import Reason
-from config.settings import DestinationSettings, NodeSettings
+from config.settings import DestinationSettings, NodeSettings, Settings
 from node.documents import DOCUMENTS, Site, default_settings
 from node.documents.absent import NOT_OFFERED, Absent
 from node.documents.network import CHECKS, verdicts
@@ -107,6 +107,15 @@ def test_outcomes_words_gates_and_settings_are_told() -> None:
         assert f"### {kind}: " in CONFORMANCE
     for uid in ACCEPTED_CLASSES:
         assert f"`{uid}`" in CONFORMANCE
+
+
+@pytest.mark.parametrize("section", ["node", "completion", "delivery", "results", "identity"])
+def test_settings_are_told_that_the_code_reads(section: str) -> None:
+    fields = type(Settings.model_fields[section].default).model_fields
+    code = "\n".join(SOURCES.values())
+    is_read = all(re.search(rf"\.{name}\b", code) for name in fields)
+    told = {name for name in fields if f"| `{section}.{name}` |" in CONFORMANCE}
+    assert told == (set(fields) if is_read else set()), "see _configuration in conformance.py"
 
 
 @pytest.mark.parametrize("reason", Reason)
