@@ -19,11 +19,12 @@ from ml.checkpoint import Thresholds
 from ml.familiarity import Familiarity
 from ml.findings import Finding, measure
 from ml.inference import Prediction, Segmenter
+from ml.midline_shift import MidlineShift, measure_midline_shift
 from ml.postprocess import clean
 from ml.quality import check_head
 from ml.readers.dicom import Series, read_series
 from ml.readers.part10 import read_header
-from ml.volume import Subtype
+from ml.volume import Mask, Subtype
 from node.results.outcomes import MOST_DETAIL_CHARACTERS, StudyResult
 from node.selection import Caution, SelectedSeries, select_series
 from node.writing import Analysis
@@ -113,8 +114,18 @@ def conclude(
     )
     if prediction.case_score < thresholds.upper_score:
         findings = ()
-    result = _result(series, prediction, findings, thresholds, shortfall)
+    shift = None
+    if findings and not shortfall:
+        shift = _midline_shift(series, mask, prediction)
+    result = _result(series, prediction, findings, thresholds, shortfall, midline_shift=shift)
     return Analysis(series, mask, result)
+
+
+def _midline_shift(series: Series, mask: Mask, prediction: Prediction) -> MidlineShift | None:
+    """Measure the midline shift; not in images that may show no usual head."""
+    if prediction.familiarity is not None and not prediction.familiarity.is_familiar:
+        return None
+    return measure_midline_shift(series.volume, mask, prediction.alignment)
 
 
 def _result(
@@ -123,6 +134,8 @@ def _result(
     findings: Sequence[Finding],
     thresholds: Thresholds,
     shortfall: str,
+    *,
+    midline_shift: MidlineShift | None,
 ) -> StudyResult:
     """Choose the outcome: complete only if nothing is missing, lossy, strange or borderline."""
     images, score_percent = len(series.frames), 100 * prediction.case_score
@@ -141,6 +154,7 @@ def _result(
             case_score_percent=score_percent,
             detail=detail,
             familiarity=familiarity,
+            midline_shift=midline_shift,
         )
     if findings:
         return StudyResult.positive(
@@ -148,6 +162,7 @@ def _result(
             num_images=images,
             case_score_percent=score_percent,
             familiarity=familiarity,
+            midline_shift=midline_shift,
         )
     return StudyResult.negative(
         num_images=images, case_score_percent=score_percent, familiarity=familiarity
@@ -180,7 +195,7 @@ def result_of(error: InputError) -> StudyResult:
 
 def describe(analysis: Analysis) -> dict[str, object]:
     """Say what the administrator is shown, and by what inputs are told apart; no patient data."""
-    result = analysis.result
+    result, shift = analysis.result, analysis.result.midline_shift
     return {
         "series_instance_uid": str(analysis.series.headers[0].SeriesInstanceUID),
         "input_digest": analysis.series.pixel_digest,
@@ -188,6 +203,9 @@ def describe(analysis: Analysis) -> dict[str, object]:
         "case_score_percent": result.case_score_percent,
         "volume_ml": {f.subtype.name: round(f.volume_ml, 2) for f in result.findings},
         "side": {f.subtype.name: f.side for f in result.findings},
+        "midline_shift": None
+        if shift is None
+        else {"mm": round(shift.shift_mm, 1), "side": shift.side},
         "familiarity": None if result.familiarity is None else _quality(result.familiarity),
     }
 

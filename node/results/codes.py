@@ -111,6 +111,9 @@ DIAMETER = Code("81827009", "SCT", "Diameter")
 MAXIMUM = Code("56851009", "SCT", "Maximum")
 MEAN = Code("373098007", "SCT", "Mean")
 ATTENUATION_COEFFICIENT = Code("112031", "DCM", "Attenuation Coefficient")
+MIDLINE_SHIFT = Code("MLS", PRIVATE_SCHEME, "Midline shift")
+MIDLINE_SHIFT_TRACKING = "ICH-MLS"
+"""Tracking Identifier of its group."""
 CERTAINTY_OF_FINDING = Code("111012", "DCM", "Certainty of Finding")
 MILLILITRE = Code("ml", "UCUM", "milliliter")
 MILLIMETRE = Code("mm", "UCUM", "mm")

@@ -16,8 +16,10 @@ from pydicom.sr.coding import Code
 from config.errors import Reason
 from ml.familiarity import Familiarity
 from ml.findings import Finding, Side
+from ml.midline_shift import MidlineShift
 from ml.volume import Subtype
 from node.results import codes
+from node.results.numbers import check_numbers
 
 DISCLAIMER = "Research use only. Not for diagnosis. Not reviewed by a physician."
 """Stands in every object, unless the node is approved."""
@@ -170,6 +172,8 @@ class StudyResult:
         Number of images that the statement rests on.
     familiarity
         How like those of the model's training the images are, or None if it is not known.
+    midline_shift
+        How far a finding pushes the brain, or None if that was not measured, which is not zero.
     """
 
     outcome: Outcome
@@ -181,6 +185,7 @@ class StudyResult:
     detail: str = ""
     num_images: int = 0
     familiarity: Familiarity | None = None
+    midline_shift: MidlineShift | None = None
 
     def __post_init__(self) -> None:
         """Refuse contradictions."""
@@ -188,7 +193,7 @@ class StudyResult:
         _check_familiarity(self)
         _check_detail(self)
         _check_subtypes(self)
-        _check_numbers(self)
+        check_numbers(self.findings, self.case_score_percent)
 
     @classmethod
     def positive(
@@ -198,6 +203,7 @@ class StudyResult:
         num_images: int,
         case_score_percent: float | None = None,
         familiarity: Familiarity | None = None,
+        midline_shift: MidlineShift | None = None,
     ) -> Self:
         """Analysed in full, with findings; every other subtype is absent."""
         return cls(
@@ -208,6 +214,7 @@ class StudyResult:
             case_score_percent=case_score_percent,
             num_images=num_images,
             familiarity=familiarity,
+            midline_shift=midline_shift,
         )
 
     @classmethod
@@ -238,6 +245,7 @@ class StudyResult:
         case_score_percent: float | None = None,
         detail: str = "",
         familiarity: Familiarity | None = None,
+        midline_shift: MidlineShift | None = None,
     ) -> Self:
         """Analysed in part, or borderline; a subtype that was not found is undetermined."""
         return cls(
@@ -250,6 +258,7 @@ class StudyResult:
             detail=detail,
             num_images=num_images,
             familiarity=familiarity,
+            midline_shift=midline_shift,
         )
 
     @classmethod
@@ -287,10 +296,14 @@ class StudyResult:
         ]
 
     def case_lines(self) -> list[str]:
-        """Lines of text on the case: total, score, quality, reason, extent; no patient data."""
+        """Lines on the case: total, shift, score, quality, reason, extent; no patient data."""
         lines = []
         if len(self.findings) > 1:
             lines.append(f"Total: {self.total_ml:.1f} ml")
+        if self.midline_shift is not None:
+            shift = self.midline_shift
+            side = SIDE_WORDS[shift.side]
+            lines.append(f"Midline shift: {shift.shift_mm:.0f} mm to the {side}")
         if self.case_score_percent is not None:
             lines.append(
                 f"AI score of the case: {self.case_score_percent:.0f}% (not a probability)"
@@ -365,6 +378,8 @@ def _check_subtypes(result: StudyResult) -> None:
     found = [finding.subtype for finding in result.findings]
     if (result.presence is Presence.PRESENT) != bool(found):
         raise ValueError("findings are needed exactly if haemorrhage is present")
+    if result.midline_shift is not None and not found:
+        raise ValueError("a midline shift is stated only beside findings")
     if len(set(found)) != len(found):
         raise ValueError("a subtype has two findings")
     if set(found) != {s for s, p in result.subtypes.items() if p is Presence.PRESENT}:
@@ -378,21 +393,3 @@ def _check_subtypes(result: StudyResult) -> None:
         raise ValueError(f"{result.outcome} says something about every subtype")
     if not others <= {Presence.ABSENT if result.is_complete else Presence.UNDETERMINED}:
         raise ValueError(f"{result.outcome} with subtypes that are {', '.join(sorted(others))}")
-
-
-def _check_numbers(result: StudyResult) -> None:
-    """Refuse numbers that cannot have been measured."""
-    scores = [finding.certainty_percent for finding in result.findings]
-    if result.case_score_percent is not None:
-        scores.append(result.case_score_percent)
-    if not all(0 <= score <= 100 for score in scores):
-        raise ValueError(f"scores {scores} are not all between 0 and 100 percent")
-    volumes = [finding.volume_ml for finding in result.findings]
-    if volumes != sorted(volumes, reverse=True):
-        raise ValueError("findings are not in order, largest first")
-    for finding in result.findings:
-        measured = (finding.volume_ml, finding.mean_hu, finding.max_diameter_mm)
-        if not all(map(math.isfinite, measured)) or finding.volume_ml <= 0:
-            raise ValueError(f"{finding.subtype.name} has volume, HU and diameter {measured}")
-        if finding.max_diameter_mm < 0 or not finding.outlines:
-            raise ValueError(f"{finding.subtype.name} has no extent or no outline")

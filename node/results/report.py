@@ -1,4 +1,4 @@
-"""The report (Comprehensive 3D SR, PS3.3 A.35.13, PS3.16 TID 1500): one for every outcome.
+"""The report (PS3.16 TID 1500, by default a Comprehensive 3D SR): one for every outcome.
 
 The statement on the case stands in the Qualitative Evaluations, in the same form for each outcome;
 Imaging Measurements are there only beside findings.
@@ -41,6 +41,7 @@ from node.results.report_groups import (
     PERCENT_DIGITS,
     VOLUME_DIGITS,
     identify_algorithm,
+    midline_shift_group,
     observe,
     region_groups,
     subtype_group,
@@ -220,8 +221,10 @@ def _root(context: ResultContext) -> ContainerContentItem:
 def _image_library(
     result: StudyResult, source: Source, frames: Sequence[FrameReference]
 ) -> ContentSequence:
-    """TID 1600 of the images with an outline; empty if none can be described."""
+    """TID 1600 of the images with an outline or line; empty if none can be described."""
     slices = {outline.slice_index for finding in result.findings for outline in finding.outlines}
+    if result.midline_shift is not None:
+        slices.add(result.midline_shift.slice_index)
     indices = sorted({frames[index].dataset_index for index in slices})
     keys = [
         source.headers[index]
@@ -240,7 +243,7 @@ def _measurements(
     segmentation: Dataset | None,
     segment_numbers: Mapping[Subtype, int] | None,
 ) -> ContainerContentItem:
-    """Imaging Measurements (TID 1500 row 6), subtypes by falling volume."""
+    """Imaging Measurements (TID 1500 row 6): subtypes by falling volume, then midline shift."""
     images = [_region_source(source.headers[frame.dataset_index], frame) for frame in frames]
     groups = ContentSequence()
     for finding in result.findings:
@@ -256,6 +259,8 @@ def _measurements(
         )
         for group in region_groups(context, finding, images):
             groups.extend(group)
+    if (shift := result.midline_shift) is not None:
+        groups.extend(midline_shift_group(context, shift, images[shift.slice_index]))
     container = ContainerContentItem(
         name=codes.IMAGING_MEASUREMENTS, is_content_continuous=False, relationship_type=CONTAINS
     )

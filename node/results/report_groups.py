@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
-from ml.findings import Finding
+from ml.findings import Finding, Side
+from ml.midline_shift import MidlineShift
 from node.results import codes
 from node.results.identity import ModelIdentity, ResultContext
 
@@ -87,7 +88,7 @@ def subtype_group(
         return MeasurementsAndQualitativeEvaluations(
             tracking_identifier=tracking,
             finding_type=terms.finding,
-            finding_sites=_sites(finding),
+            finding_sites=_sites(terms.sites, finding.side),
             measurements=measurements,
         )
     source = SourceSeriesForSegmentation(series_instance_uid)
@@ -102,7 +103,7 @@ def subtype_group(
             source_series=source,
         ),
         finding_type=terms.finding,
-        finding_sites=_sites(finding),
+        finding_sites=_sites(terms.sites, finding.side),
         measurements=measurements,
     )
 
@@ -160,6 +161,42 @@ def region_groups(
     return [outlines[0], box, *outlines[1:]]
 
 
+def midline_shift_group(
+    context: ResultContext, shift: MidlineShift, image: SourceImageForRegion
+) -> PlanarROIMeasurementsAndQualitativeEvaluations:
+    """TID 1410: the midline shift, drawn there and back, since the line of a region is closed.
+
+    The laterality of its site is the side on which the middle of the brain now lies.
+
+    Parameters
+    ----------
+    context
+        Fixes the tracking UID and names the algorithm.
+    shift
+        What was measured.
+    image
+        Reference to the image or frame of its slice.
+    """
+    return PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_track(context, codes.MIDLINE_SHIFT_TRACKING),
+        referenced_region=hd.sr.ImageRegion(
+            graphic_type=hd.sr.GraphicTypeValues.POLYLINE,
+            graphic_data=shift.points[[0, 1, 0]],
+            source_image=image,
+        ),
+        finding_type=codes.MIDLINE_SHIFT,
+        finding_sites=_sites([codes.BRAIN], shift.side),
+        measurements=[
+            Measurement(
+                name=codes.MIDLINE_SHIFT,
+                value=round(shift.shift_mm, LENGTH_DIGITS),
+                unit=codes.MILLIMETRE,
+                algorithm_id=identify_algorithm(context.model),
+            )
+        ],
+    )
+
+
 def _volume_measurements(finding: Finding, algorithm: AlgorithmIdentification) -> list[Measurement]:
     return [
         Measurement(
@@ -195,6 +232,7 @@ def _region_group(
     measurement: Measurement,
     purpose: Code | None = None,
 ) -> PlanarROIMeasurementsAndQualitativeEvaluations:
+    terms = codes.SUBTYPES[finding.subtype]
     return PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=_track(context, label),
         referenced_region=hd.sr.ImageRegion(
@@ -202,8 +240,8 @@ def _region_group(
             graphic_data=points,
             source_image=image,
         ),
-        finding_type=codes.SUBTYPES[finding.subtype].finding,
-        finding_sites=_sites(finding),
+        finding_type=terms.finding,
+        finding_sites=_sites(terms.sites, finding.side),
         geometric_purpose=purpose,
         measurements=[measurement],
     )
@@ -213,12 +251,9 @@ def _track(context: ResultContext, label: str) -> TrackingIdentifier:
     return TrackingIdentifier(uid=context.tracking_uid(label), identifier=label)
 
 
-def _sites(finding: Finding) -> list[FindingSite]:
-    laterality = None if finding.side is None else codes.SIDES[finding.side]
-    return [
-        FindingSite(anatomic_location=site, laterality=laterality)
-        for site in codes.SUBTYPES[finding.subtype].sites
-    ]
+def _sites(places: Sequence[Code], side: Side | None) -> list[FindingSite]:
+    laterality = None if side is None else codes.SIDES[side]
+    return [FindingSite(anatomic_location=place, laterality=laterality) for place in places]
 
 
 def _box(points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from pydicom.uid import CTImageStorage, EnhancedCTImageStorage
 from config.errors import Reason
 from ml.familiarity import Familiarity, Unusual
 from ml.findings import Finding, Outline, Side
+from ml.midline_shift import MidlineShift
 from ml.readers.dicom import Series
 from ml.readers.frames import FrameReference
 from ml.volume import Grid, Mask, Subtype, Volume
@@ -240,6 +241,11 @@ def make_findings(
 ) -> list[Finding]:
     """Measure the blocks of some subtypes."""
     return [make_finding(mask, subtype, side=side, scale=scale) for subtype in subtypes]
+
+
+def make_midline_shift(side: Side = Side.LEFT) -> MidlineShift:
+    """Make a shift of 5.25 mm on the sixth slice."""
+    return MidlineShift(5.25, side, 5, np.array([[22.0, 18.0], [23.5, 18.25]]))
 
 
 def make_context(

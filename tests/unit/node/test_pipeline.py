@@ -9,6 +9,7 @@ import pytest
 from config.errors import InputError, Reason
 from ml.checkpoint import Thresholds
 from ml.familiarity import Familiarity, Unusual
+from ml.findings import Side
 from ml.inference import Prediction
 from ml.plane import Alignment
 from ml.readers.dicom import Series
@@ -25,6 +26,8 @@ from node.pipeline import (
 from node.pipeline import UNFAMILIAR as UNFAMILIAR_WORDS
 from node.results.outcomes import Outcome, Presence, StudyResult
 from node.selection import Caution, SelectedSeries
+from tests.support.pushed_head import GRID as PUSHED_GRID
+from tests.support.pushed_head import PushedHead
 from tests.support.result_inputs import (
     FAMILIAR,
     UNFAMILIAR,
@@ -65,6 +68,37 @@ def test_a_high_score_with_a_lesion_is_positive() -> None:
     result = concluded(0.9, Subtype.SDH)
     assert result.outcome is Outcome.POSITIVE
     assert [finding.subtype for finding in result.findings] == [Subtype.SDH]
+
+
+PUSHED = PushedHead(8.0).scan()
+PUSHED_SERIES = make_series(PUSHED_GRID)
+
+
+def concluded_of_pushed(
+    score: float = 0.9, *, shortfall: str = "", familiarity: Familiarity | None = None
+) -> StudyResult:
+    volume, mask = PUSHED
+    prediction = replace(
+        predicted(score, Subtype.SDH, familiarity=familiarity),
+        mask=mask,
+        alignment=Alignment.identity(PUSHED_GRID),
+    )
+    series = replace(PUSHED_SERIES, volume=volume)
+    return conclude(series, prediction, THRESHOLDS, shortfall=shortfall).result
+
+
+def test_a_midline_shift_is_measured_beside_findings_alone() -> None:
+    shift = concluded_of_pushed().midline_shift
+    assert shift is not None
+    assert (round(shift.shift_mm), shift.side) == (8, Side.LEFT)
+    assert concluded_of_pushed(0.5).midline_shift is None
+    assert concluded(0.9, Subtype.SDH).midline_shift is None  # a disc has no ventricles
+
+
+def test_no_midline_shift_is_measured_where_images_are_missing_or_strange() -> None:
+    assert concluded_of_pushed(shortfall="An image may be missing.").midline_shift is None
+    assert concluded_of_pushed(familiarity=UNFAMILIAR).midline_shift is None
+    assert concluded_of_pushed(familiarity=FAMILIAR).midline_shift is not None
 
 
 def test_a_low_score_is_negative() -> None:

@@ -23,6 +23,7 @@ from tests.support.result_inputs import (
     make_finding,
     make_grid,
     make_mask,
+    make_midline_shift,
 )
 
 MASK = make_mask(make_grid())
@@ -105,6 +106,9 @@ def test_a_result_without_contradiction_is_accepted(fields: dict[str, Any]) -> N
         (NEGATIVE, {"findings": (SDH,)}, "needed exactly if haemorrhage"),
         (NEGATIVE, {"subtypes": ONE_PRESENT}, "not those of the findings"),
         (PARTIAL, {"findings": (SDH,)}, "needed exactly if haemorrhage"),
+        (NEGATIVE, {"midline_shift": make_midline_shift()}, "only beside findings"),
+        (PARTIAL, {"midline_shift": make_midline_shift()}, "only beside findings"),
+        (FAILED, {"midline_shift": make_midline_shift()}, "only beside findings"),
         # subtypes against outcome
         (POSITIVE, {"subtypes": {Subtype.SDH: Presence.PRESENT}}, "about every subtype"),
         (
@@ -187,13 +191,18 @@ def test_a_negative_says_that_it_excludes_nothing() -> None:
 
 def test_lines_tell_people_every_number_of_the_result() -> None:
     result = StudyResult.positive(
-        [SDH, IPH], num_images=12, case_score_percent=97.4, familiarity=FAMILIAR
+        [SDH, IPH],
+        num_images=12,
+        case_score_percent=97.4,
+        familiarity=FAMILIAR,
+        midline_shift=make_midline_shift(),
     )
     assert result.finding_lines()[1] == (
         "Subdural (SDH), right: 11.0 ml, mean 62 HU, diameter 21 mm, AI score 93%"
     )
     assert result.case_lines() == [
         "Total: 24.5 ml",
+        "Midline shift: 5 mm to the left",
         "AI score of the case: 97% (not a probability)",
         "Distance to the training data: 0.61 (limit 1.25)",
         "Images analysed: 12",

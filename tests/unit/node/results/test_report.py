@@ -19,6 +19,7 @@ from ml.findings import Side
 from ml.readers.dicom import Series
 from ml.volume import Mask, Subtype
 from node.results import codes
+from node.results.forms import ReportForm
 from node.results.headers import encode
 from node.results.identity import ContentQualification
 from node.results.outcomes import DISCLAIMER, Outcome, StudyResult
@@ -49,6 +50,7 @@ def report_of(
     generation: int = 1,
     with_segmentation: bool = True,
     previous: Dataset | None = None,
+    form: ReportForm = ReportForm.COMPREHENSIVE_3D,
 ) -> Dataset:
     """Build a report, with its segmentation if there are findings."""
     context = make_context(generation=generation)
@@ -61,6 +63,7 @@ def report_of(
         context,
         result,
         series.headers,
+        form=form,
         frames=series.frames,
         segmentation=segmentation,
         segment_numbers=numbers,
