@@ -240,7 +240,8 @@ def _objects(site: Site) -> Iterator[str]:
         "one TID 1411 group for each (without a mask TID 1501), and TID 1410 groups for the key "
         "outline, the box around it and the outlines of further lesions. Segment, measurements, "
         "outline and box of a subtype share Tracking Identifier and Tracking Unique Identifier; "
-        "further lesions have their own."
+        "further lesions have their own. The midline shift, where it was measured, has a TID 1410 "
+        "group of its own."
     )
 
 

@@ -286,7 +286,8 @@ def retries(site: Site) -> str:
         "Waiting deliveries survive a restart, and no destination waits for another one.",
         "No connection, a time-out, an abort and every A-ASSOCIATE-RJ are tried again.",
         f"A SOP class that is rejected without saying that it is not known (result 1 or 2 of "
-        f"its presentation context) is proposed {delivery.FEW_ATTEMPTS} times.",
+        f"its presentation context) is proposed {delivery.FEW_ATTEMPTS} times, then taken for "
+        "refused.",
         "An object that is refused holds back those after it, since they may refer to it.",
     )
 

@@ -1,5 +1,6 @@
 """Parts of the documents on what is written: objects, outcomes, words, attributes, terms, model."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
@@ -21,7 +22,13 @@ from node.documents.objects import (
 )
 from node.documents.sentences import of_attributes, of_members
 from node.documents.site import Site
-from node.documents.specimens import all_statements, context_of, write_specimen
+from node.documents.specimens import (
+    EVERYTHING,
+    all_forms,
+    all_statements,
+    context_of,
+    write_specimen,
+)
 from node.documents.terms import Standing, coded_terms
 from node.documents.trees import code_of, outline, words
 from node.results import codes
@@ -72,23 +79,29 @@ def object_table(site: Site) -> str:
 
 
 def series_table(site: Site) -> str:
-    """Table of the series of each kind, from what a finding brings about."""
-    specimen = everything(site.installation)
-    context = context_of(site.installation, specimen.sources[0])
-    later = context_of(site.installation, specimen.sources[0], generation=2)
-    step = later.series_number(0) - context.series_number(0)
-    rows = []
-    for kind in dict.fromkeys(each.kind for each in specimen.objects):
-        datasets = [each.dataset for each in specimen.objects if each.kind == kind]
-        first = datasets[0]
-        count = "1" if len(datasets) == 1 else "1 for each image that shows a finding"
-        rows.append(
-            (kind, first.Modality, first.SeriesNumber, code(first.SeriesDescription), count)
-        )
+    """Table of the series of each kind, from what a finding brings about in any form."""
+    first, later = (
+        context_of(site.installation, everything(site.installation).sources[0], generation=number)
+        for number in (1, 2)
+    )
+    step = later.series_number(0) - first.series_number(0)
+    rows: dict[tuple[str, int], tuple[str, ...]] = {}
+    for forms in (EVERYTHING, *all_forms()):
+        objects = write_specimen(site.installation, forms, *FINDING).objects
+        counts = Counter(each.kind for each in objects)
+        for written in objects:
+            dataset = written.dataset
+            rows[written.kind, dataset.SeriesNumber] = (
+                written.kind,
+                dataset.Modality,
+                str(dataset.SeriesNumber),
+                code(dataset.SeriesDescription),
+                "1" if counts[written.kind] == 1 else "1 for each image that shows a finding",
+            )
     columns = ("Kind", "Modality", "Series Number", "Series Description (example)", "Instances")
     return (
-        f"{table(columns, rows)}\n\nEach later generation of a study's results has Series Numbers "
-        f"that are {step} higher."
+        f"{table(columns, rows.values())}\n\nEach later generation of a study's results has Series "
+        f"Numbers that are {step} higher."
     )
 
 

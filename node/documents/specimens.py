@@ -20,6 +20,7 @@ from pydicom.uid import CTImageStorage
 from config.errors import Reason
 from ml.familiarity import Familiarity
 from ml.findings import Finding, Side, measure
+from ml.midline_shift import MidlineShift
 from ml.readers.dicom import Series
 from ml.readers.frames import FrameReference
 from ml.volume import Grid, Mask, Subtype, Volume
@@ -37,6 +38,7 @@ NUM_SLICES, SIZE, PIXEL_MM, STEP_MM = 8, 32, 5.0, 5.0
 """Of the first patient's head; the second one's differs."""
 AIR_HU, BRAIN_HU, BLOOD_HU = -1000.0, 35.0, 65.0
 SCORE_PERCENT = 90.0
+DETAIL = "A slice is missing."
 FOUND, FOUND_IN_PART = (Subtype.IVH, Subtype.SDH), (Subtype.SDH,)
 """Few subtypes are enough: what is said of one is said of each."""
 LOSSY: Mapping[str, object] = {
@@ -179,13 +181,16 @@ def _result(
         "case_score_percent": SCORE_PERCENT,
         "familiarity": Familiarity(distance=0.5, limit=1.0, nearer_percent=50.0),
     }
+    shift = MidlineShift(9.0, Side.RIGHT, slice_index=3, points=np.array([[8.0, 8.0], [9.0, 8.0]]))
     match outcome, presence:
         case Outcome.POSITIVE, _:
-            return StudyResult.positive(findings, **measured)
+            return StudyResult.positive(findings, **measured, midline_shift=shift)
         case Outcome.NEGATIVE, _:
             return StudyResult.negative(**measured)
         case Outcome.PARTIAL, Presence.PRESENT:
-            return StudyResult.partial(Reason.INCOMPLETE, findings, **measured)
+            return StudyResult.partial(
+                Reason.INCOMPLETE, findings, **measured, detail=DETAIL, midline_shift=shift
+            )
         case Outcome.PARTIAL, _:
             return StudyResult.partial(Reason.BORDERLINE, **measured)
         case Outcome.FAILED, _:

@@ -64,6 +64,12 @@ def test_every_way_to_report_has_a_report_and_says_what_was_asked_for() -> None:
         assert specimen.objects[-1].kind == "SR"
 
 
+def test_a_finding_is_reported_with_whatever_a_result_can_hold() -> None:
+    result = everything(OURS).result
+    empty = [field.name for field in fields(result) if not getattr(result, field.name)]
+    assert not empty, "node/documents/specimens.py leaves out what a result can hold"
+
+
 def test_two_installations_have_nothing_in_common() -> None:
     other = other_installation(OURS)
     for name in ("ae_title", "manufacturer", "product", "version", "serial"):
