@@ -86,7 +86,7 @@ def _primitives(site: Site) -> Iterator[str]:
             ("Measurements", f"TID {VOLUME_TEMPLATE}", _each(_numbers(volumes))),
             (
                 "Locations",
-                f"TID {PLANE_TEMPLATE}, {_each(_graphics(planes))} on an image: outline, and box",
+                f"TID {PLANE_TEMPLATE}, {_each(_graphics(planes))} on an image: outline, box, shift of the midline",
                 _each([words(codes.IMAGE_REGION), words(codes.BOUNDED_BY), *_numbers(planes)]),
             ),
             (
