@@ -13,6 +13,7 @@ from node.results import codes
 
 REGENERATE = "midline conformance --air --out docs/air-capabilities.md"
 VOLUME_TEMPLATE, PLANE_TEMPLATE = "1411", "1410"
+DRAWN = "outline of a lesion, box around it, line of the midline shift"
 TRACKED = (
     "the same for segment, measurements, outline and box of a subtype; one of its own for each "
     "further lesion; kept over the generations of a study"
@@ -86,7 +87,7 @@ def _primitives(site: Site) -> Iterator[str]:
             ("Measurements", f"TID {VOLUME_TEMPLATE}", _each(_numbers(volumes))),
             (
                 "Locations",
-                f"TID {PLANE_TEMPLATE}, {_each(_graphics(planes))} on an image: outline, box, shift of the midline",
+                f"TID {PLANE_TEMPLATE}, {_each(_graphics(planes))} on an image: {DRAWN}",
                 _each([words(codes.IMAGE_REGION), words(codes.BOUNDED_BY), *_numbers(planes)]),
             ),
             (
