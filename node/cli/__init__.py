@@ -14,6 +14,7 @@ from node.cli import (
     evaluating,
     overview,
     queue,
+    reporting,
     reproducing,
     service,
     tools,
@@ -83,6 +84,7 @@ for panel, command in COMMANDS:
     app.command(rich_help_panel=panel)(command)
 app.add_typer(queue.app, name="queue", rich_help_panel=LOOK)
 app.add_typer(destinations.app, name="destinations", rich_help_panel=LOOK)
+app.add_typer(reporting.app, name="report", rich_help_panel=TRY)
 app.add_typer(data.app, name="data", rich_help_panel=LEARN)
 
 

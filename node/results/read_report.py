@@ -6,38 +6,36 @@ report one without result; it never makes it a negative one.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
-from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
+from pydicom.uid import UID, BasicTextSRStorage
 
 from config.errors import Reason, UnreadableInputError
+from ml.findings import Side
 from ml.readers.part10 import read_header
 from ml.volume import Subtype
 from node.results import codes
-from node.results.outcomes import PRESENCE_CODES, SUMMARY_CODES, Outcome, Presence
+from node.results.forms import REPORT_CLASSES, ReportForm
+from node.results.identity import ContentQualification
+from node.results.items import children, is_named, sole_number, sole_text, sole_value
+from node.results.outcomes import APPROVED_DISCLAIMER, DISCLAIMER, Outcome, Presence
+from node.results.statement import Conclusion, read_statement
+
+__all__ = ["Conclusion", "ReadBack", "interpret_report", "read_report"]
 
 Value = TypeVar("Value")
 
-SR_CLASSES: tuple[UID, ...] = (Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage)
-"""Classes in which the tree may stand."""
+FORMS: Mapping[UID, ReportForm] = MappingProxyType(
+    {uid: form for form, uid in REPORT_CLASSES.items() if form is not ReportForm.BASIC_TEXT}
+)
+"""The classes in which the tree may stand."""
 
 DAMAGE = (AttributeError, LookupError, TypeError, ValueError)
 """What a tree raises in which attributes are missing or have values of another kind."""
-
-
-class Conclusion(StrEnum):
-    """What a machine may conclude from a report."""
-
-    POSITIVE = "POSITIVE"
-    NEGATIVE = "NEGATIVE"
-    PARTLY_POSITIVE = "PARTLY_POSITIVE"
-    """Haemorrhage in the part that was analysed."""
-    NO_RESULT = "NO_RESULT"
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,10 @@ class ReadBack:
     ----------
     conclusion
         The one thing to act on.
+    outcome
+        How the analysis ended, or None if the statements are not those of any outcome.
+    form
+        In which form it is written, or None if its tree is damaged.
     status
         Meaning of Summary of Detections, or None if it is missing, doubled or unknown.
     presence
@@ -58,32 +60,55 @@ class ReadBack:
         Presence of each subtype that has one clear statement.
     volumes_ml
         Volume of each subtype that was measured, ml.
+    sides
+        Side of each of these that has one.
     total_volume_ml, case_score_percent
         Numbers of the case, where stated.
+    midline_shift_mm, midline_shift_side
+        How far the brain is pushed and towards which side, where that was measured.
     training_distance, training_limit
         How far the images are from those of the model's training, and how far they may be, where
         stated.
+    model_name, model_version, model_device_uid
+        Which model it was.
     segment_numbers
         Segment that each measured subtype refers to.
+    segmentation_uid
+        SOP Instance UID of the one Segmentation that it refers to.
+    predecessor_uid
+        SOP Instance UID of the one report that it replaces.
     tracking_uids
         Tracking UID by tracking identifier.
     num_regions
-        Number of outlines and boxes on source images.
+        Number of outlines, boxes and lines on source images.
+    disclaimer
+        What has to be said beside it: more, unless it is of an approved node.
     """
 
     conclusion: Conclusion
+    outcome: Outcome | None = None
+    form: ReportForm | None = None
     status: str | None = None
     presence: Presence | None = None
     reason: Reason | None = None
     subtypes: Mapping[Subtype, Presence] = field(default_factory=dict)
     volumes_ml: Mapping[Subtype, float] = field(default_factory=dict)
+    sides: Mapping[Subtype, Side] = field(default_factory=dict)
     total_volume_ml: float | None = None
     case_score_percent: float | None = None
+    midline_shift_mm: float | None = None
+    midline_shift_side: Side | None = None
     training_distance: float | None = None
     training_limit: float | None = None
+    model_name: str | None = None
+    model_version: str | None = None
+    model_device_uid: str | None = None
     segment_numbers: Mapping[Subtype, int] = field(default_factory=dict)
+    segmentation_uid: str | None = None
+    predecessor_uid: str | None = None
     tracking_uids: Mapping[str, str] = field(default_factory=dict)
     num_regions: int = 0
+    disclaimer: str = DISCLAIMER
 
 
 def read_report(file: Path) -> ReadBack:
@@ -126,166 +151,135 @@ def interpret_report(report: Dataset) -> ReadBack:
     UnreadableInputError
         If it is another object than a structured report of TID 1500.
     """
-    if report.get("SOPClassUID") not in SR_CLASSES or not _is_named(
-        report, codes.IMAGING_MEASUREMENT_REPORT
-    ):
-        raise UnreadableInputError("the file is no Imaging Measurement Report (TID 1500)")
+    sop_class = report.get("SOPClassUID")
+    if sop_class == BasicTextSRStorage:
+        raise UnreadableInputError("the file is a Basic Text SR, which carries no coded outcome")
+    form = FORMS.get(sop_class)
     try:
-        return _read_tree(report)
+        if form is not None and is_named(report, codes.IMAGING_MEASUREMENT_REPORT):
+            return _read_tree(report, form)
     except DAMAGE:
         return ReadBack(Conclusion.NO_RESULT)
+    raise UnreadableInputError("the file is no Imaging Measurement Report (TID 1500)")
 
 
-def _read_tree(report: Dataset) -> ReadBack:
+def _read_tree(report: Dataset, form: ReportForm) -> ReadBack:
     evaluations = [
         item
-        for container in _children(report, "CONTAINER", codes.QUALITATIVE_EVALUATIONS)
-        for item in _children(container)
+        for container in children(report, "CONTAINER", codes.QUALITATIVE_EVALUATIONS)
+        for item in children(container)
     ]
     groups = [
         group
-        for container in _children(report, "CONTAINER", codes.IMAGING_MEASUREMENTS)
-        for group in _children(container, "CONTAINER", codes.MEASUREMENT_GROUP)
+        for container in children(report, "CONTAINER", codes.IMAGING_MEASUREMENTS)
+        for group in children(container, "CONTAINER", codes.MEASUREMENT_GROUP)
     ]
-    status = _sole_value(evaluations, codes.SUMMARY_OF_DETECTIONS, _STATUSES)
-    presence = _sole_value(evaluations, codes.INTRACRANIAL_HEMORRHAGE, _PRESENCES)
-    stated = {s: _sole_value(evaluations, codes.SUBTYPES[s].item, _PRESENCES) for s in Subtype}
-    subtypes = {subtype: value for subtype, value in stated.items() if value is not None}
-    case = [i for i in evaluations if _is_named(i, codes.INTRACRANIAL_HEMORRHAGE)]
-    quality = [i for i in evaluations if _is_named(i, codes.IMAGE_QUALITY)]
+    statement = read_statement(evaluations, has_groups=bool(groups))
+    case = [i for i in evaluations if is_named(i, codes.INTRACRANIAL_HEMORRHAGE)]
+    quality = [i for i in evaluations if is_named(i, codes.IMAGE_QUALITY)]
+    of_case = [part for item in case for part in children(item)]
+    measured = _subtype_groups(groups)
+    approved = report.get("ContentQualification") == ContentQualification.PRODUCT
+    shifts = [g for g in groups if _tracking_identifier(g) == codes.MIDLINE_SHIFT_TRACKING]
     return ReadBack(
-        conclusion=_conclude(evaluations, presence, subtypes, has_groups=bool(groups)),
-        status=None if status is None else status.meaning,
-        presence=presence,
-        reason=_sole_value(evaluations, codes.REASON, _REASONS),
-        subtypes=MappingProxyType(subtypes),
-        volumes_ml=MappingProxyType(dict(_volumes(groups))),
-        total_volume_ml=_sole_number(case, codes.VOLUME),
-        case_score_percent=_sole_number(case, codes.CERTAINTY_OF_FINDING),
-        training_distance=_sole_number(quality, codes.TRAINING_DISTANCE),
-        training_limit=_sole_number(quality, codes.TRAINING_LIMIT),
-        segment_numbers=MappingProxyType(dict(_segment_numbers(groups))),
+        conclusion=statement.conclusion,
+        outcome=statement.outcome,
+        form=form,
+        status=statement.status,
+        presence=statement.presence,
+        reason=statement.reason,
+        subtypes=MappingProxyType(dict(statement.subtypes)),
+        volumes_ml=_known({s: _number([g], codes.VOLUME) for s, g in measured.items()}),
+        sides=_known({s: _side([g]) for s, g in measured.items()}),
+        total_volume_ml=_number(case, codes.VOLUME),
+        case_score_percent=_number(case, codes.CERTAINTY_OF_FINDING),
+        midline_shift_mm=_number(shifts, codes.MIDLINE_SHIFT),
+        midline_shift_side=_side(shifts),
+        training_distance=_number(quality, codes.TRAINING_DISTANCE),
+        training_limit=_number(quality, codes.TRAINING_LIMIT),
+        model_name=sole_text(of_case, codes.ALGORITHM_NAME),
+        model_version=sole_text(of_case, codes.ALGORITHM_VERSION),
+        model_device_uid=sole_text(children(report), codes.DEVICE_OBSERVER_UID),
+        segment_numbers=_known({s: _segment_number(g) for s, g in measured.items()}),
+        segmentation_uid=_sole(_segmentations(groups)),
+        predecessor_uid=_sole(_predecessors(report)),
         tracking_uids=MappingProxyType(dict(_tracking_uids(groups))),
-        num_regions=sum(len(_children(group, "SCOORD", codes.IMAGE_REGION)) for group in groups),
+        num_regions=sum(len(children(group, "SCOORD", codes.IMAGE_REGION)) for group in groups),
+        disclaimer=APPROVED_DISCLAIMER if approved else DISCLAIMER,
     )
 
 
-def _conclude(
-    evaluations: list[Dataset],
-    presence: Presence | None,
-    subtypes: Mapping[Subtype, Presence],
-    *,
-    has_groups: bool,
-) -> Conclusion:
-    """Conclude only from statements that all agree (PS3.16 CID 6042, 6047 and 240)."""
-    status = _sole_value(evaluations, codes.SUMMARY_OF_DETECTIONS, _STATUSES)
-    summary = _sole_value(evaluations, codes.CAD_SUMMARY, _SUMMARIES)
-    has_summary = any(_is_named(item, codes.CAD_SUMMARY) for item in evaluations)
-    present, absent, undetermined = Presence
-    # reports of models that do not know their training data say nothing about it
-    familiar = not any(_is_named(item, codes.IMAGE_QUALITY) for item in evaluations) or (
-        _sole_value(evaluations, codes.IMAGE_QUALITY, _QUALITIES) is codes.LIKE_TRAINING
-    )
-    said = set(subtypes.values()) if len(subtypes) == len(Subtype) else set()
-    holds = {
-        Conclusion.POSITIVE: status == codes.SUCCEEDED
-        and summary is Outcome.POSITIVE
-        and familiar
-        and presence is present
-        and {present} <= said <= {present, absent}
-        and has_groups,
-        Conclusion.NEGATIVE: status == codes.SUCCEEDED
-        and summary is Outcome.NEGATIVE
-        and familiar
-        and presence is absent
-        and said == {absent}
-        and not has_groups,
-        Conclusion.PARTLY_POSITIVE: status == codes.PARTIALLY_SUCCEEDED
-        and not has_summary
-        and presence is present
-        and {present} <= said <= {present, undetermined}
-        and has_groups,
+_UNITS: Mapping[Code, Code] = MappingProxyType(
+    {
+        codes.VOLUME: codes.MILLILITRE,
+        codes.CERTAINTY_OF_FINDING: codes.PERCENT,
+        codes.MIDLINE_SHIFT: codes.MILLIMETRE,
+        codes.TRAINING_DISTANCE: codes.NO_UNITS,
+        codes.TRAINING_LIMIT: codes.NO_UNITS,
     }
-    return next((c for c, is_so in holds.items() if is_so), Conclusion.NO_RESULT)
+)
+_SIDES = {code: side for side, code in codes.SIDES.items()}
 
 
-_STATUSES = {
-    code: code
-    for code in (
-        codes.SUCCEEDED,
-        codes.PARTIALLY_SUCCEEDED,
-        codes.FAILED,
-        codes.NOT_ATTEMPTED,
-    )
-}
-_PRESENCES = {code: presence for presence, code in PRESENCE_CODES.items()}
-_REASONS = {code: reason for reason, code in codes.REASONS.items()}
-_QUALITIES = {code: code for code in (codes.LIKE_TRAINING, codes.UNLIKE_TRAINING)}
-_SUMMARIES = {code: outcome for outcome, code in SUMMARY_CODES.items()}
+def _number(items: list[Dataset], name: Code) -> float | None:
+    return sole_number(items, name, _UNITS[name])
 
 
-def _children(
-    parent: Dataset, value_type: str | None = None, name: Code | None = None
-) -> list[Dataset]:
-    """Content items under another one, of a value type and concept name if these are given."""
-    return [
-        item
-        for item in parent.get("ContentSequence") or ()
-        if value_type in (None, item.get("ValueType")) and (name is None or _is_named(item, name))
-    ]
+def _known(values: Mapping[Subtype, Value | None]) -> Mapping[Subtype, Value]:
+    return MappingProxyType({s: value for s, value in values.items() if value is not None})
 
 
-def _is_named(item: Dataset, name: Code) -> bool:
-    names = item.get("ConceptNameCodeSequence")
-    return bool(names) and codes.is_code(names[0], name)
+def _sole(values: Iterator[str]) -> str | None:
+    """Take the one value that there is, however often it is given."""
+    different = set(values)
+    return different.pop() if len(different) == 1 else None
 
 
-def _sole_value(items: list[Dataset], name: Code, known: Mapping[Code, Value]) -> Value | None:
-    """Read the value of the one CODE item of a name, if there is exactly one and it is known."""
-    named = [item for item in items if _is_named(item, name)]
-    if len(named) != 1 or named[0].get("ValueType") != "CODE":
-        return None
-    values = named[0].get("ConceptCodeSequence") or []
-    if len(values) != 1:
-        return None
-    return next((known[code] for code in known if codes.is_code(values[0], code)), None)
+def _subtype_groups(groups: list[Dataset]) -> Mapping[Subtype, Dataset]:
+    """Find the one group of each subtype that states a volume and has its tracking identifier."""
+    with_volume = [group for group in groups if children(group, "NUM", codes.VOLUME)]
+    named = [_tracking_identifier(group) for group in with_volume]
+    return {
+        subtype: with_volume[named.index(terms.tracking_identifier)]
+        for subtype, terms in codes.SUBTYPES.items()
+        if named.count(terms.tracking_identifier) == 1
+    }
 
 
-def _sole_number(items: list[Dataset], name: Code) -> float | None:
-    """Read the number of a name below the one item, if there is exactly one of each."""
-    numbers = [n for item in items for n in _children(item, "NUM", name)]
-    if len(items) != 1 or len(numbers) != 1:
-        return None
-    return float(numbers[0].MeasuredValueSequence[0].NumericValue)
-
-
-def _subtype_groups(groups: list[Dataset]) -> Iterator[tuple[Subtype, Dataset]]:
-    """Yield the groups that state a volume, with the subtype that their tracking names."""
-    by_identifier = {terms.tracking_identifier: s for s, terms in codes.SUBTYPES.items()}
-    for group in groups:
-        identifiers = _children(group, "TEXT", codes.TRACKING_IDENTIFIER)
-        if len(identifiers) == 1 and _children(group, "NUM", codes.VOLUME):
-            subtype = by_identifier.get(str(identifiers[0].TextValue))
-            if subtype is not None:
-                yield subtype, group
-
-
-def _volumes(groups: list[Dataset]) -> Iterator[tuple[Subtype, float]]:
-    for subtype, group in _subtype_groups(groups):
-        volume_ml = _sole_number([group], codes.VOLUME)
-        if volume_ml is not None:
-            yield subtype, volume_ml
-
-
-def _segment_numbers(groups: list[Dataset]) -> Iterator[tuple[Subtype, int]]:
-    for subtype, group in _subtype_groups(groups):
-        for item in _children(group, "IMAGE", codes.REFERENCED_SEGMENT):
-            yield subtype, int(item.ReferencedSOPSequence[0].ReferencedSegmentNumber)
+def _tracking_identifier(group: Dataset) -> str | None:
+    return sole_text(children(group, "TEXT"), codes.TRACKING_IDENTIFIER)
 
 
 def _tracking_uids(groups: list[Dataset]) -> Iterator[tuple[str, str]]:
     for group in groups:
-        identifiers = _children(group, "TEXT", codes.TRACKING_IDENTIFIER)
-        uids = _children(group, "UIDREF", codes.TRACKING_UNIQUE_IDENTIFIER)
-        if len(identifiers) == 1 and len(uids) == 1:
-            yield str(identifiers[0].TextValue), str(uids[0].UID)
+        identifier = _tracking_identifier(group)
+        uid = sole_text(children(group, "UIDREF"), codes.TRACKING_UNIQUE_IDENTIFIER)
+        if identifier is not None and uid is not None:
+            yield identifier, uid
+
+
+def _side(groups: list[Dataset]) -> Side | None:
+    """Read the side on which all finding sites of the one group lie."""
+    sites = [site for group in groups for site in children(group, "CODE", codes.FINDING_SITE)]
+    sides = {sole_value(children(site), codes.LATERALITY, _SIDES) for site in sites}
+    return sides.pop() if len(groups) == 1 and len(sides) == 1 else None
+
+
+def _segment_number(group: Dataset) -> int | None:
+    segments = children(group, "IMAGE", codes.REFERENCED_SEGMENT)
+    if len(segments) != 1:
+        return None
+    return int(segments[0].ReferencedSOPSequence[0].ReferencedSegmentNumber)
+
+
+def _segmentations(groups: list[Dataset]) -> Iterator[str]:
+    for group in groups:
+        for segment in children(group, "IMAGE", codes.REFERENCED_SEGMENT):
+            yield str(segment.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
+
+
+def _predecessors(report: Dataset) -> Iterator[str]:
+    for study in report.get("PredecessorDocumentsSequence") or ():
+        for series in study.ReferencedSeriesSequence:
+            for instance in series.ReferencedSOPSequence:
+                yield str(instance.ReferencedSOPInstanceUID)
