@@ -38,6 +38,7 @@ TRANSFER_SYNTAXES: Mapping[Compression, UID] = MappingProxyType(
         Compression.RLE: RLELossless,
     }
 )
+"""Of each compression. Not all peers read them: dcmqi 1.5 takes JPEG 2000 for lossy, and refuses."""
 
 
 def build_segmentation(

@@ -7,6 +7,7 @@ must be drawn on the blood of the patient's left, however the scanner stored its
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from PIL import Image
 from scipy import ndimage
 
 from ml.findings import Finding, measure
-from ml.phantom import Scan, make_phantom
+from ml.phantom import Phantom, Scan, make_phantom
 from ml.plane import Alignment
 from ml.readers.dicom import Series, read_series
 from ml.volume import Mask, Subtype
@@ -119,6 +120,12 @@ def viewer(pacs_address: str, tmp_path: Path) -> Viewer:
     return Viewer(pacs_address, tmp_path)
 
 
+@cache
+def head(subtypes: tuple[Subtype, ...], tilt_deg: float) -> Phantom:
+    scan = Scan(matrix=256, gantry_tilt_deg=tilt_deg, head_holder=False)
+    return make_phantom(SEED, subtypes, scan=scan)
+
+
 def scanned(
     folder: Path,
     subtypes: Sequence[Subtype],
@@ -128,8 +135,7 @@ def scanned(
     name: str,
 ) -> Study:
     """Scan a head with known bleeds, and read its images back."""
-    scan = Scan(matrix=256, gantry_tilt_deg=tilt_deg, head_holder=False)
-    phantom = make_phantom(SEED, subtypes, scan=scan)
+    phantom = head(tuple(subtypes), tilt_deg)
     volume, labels = storage.volume(phantom.volume), storage.array(phantom.mask.labels)
     images = series_of(
         volume,
