@@ -38,7 +38,7 @@ TRANSFER_SYNTAXES: Mapping[Compression, UID] = MappingProxyType(
         Compression.RLE: RLELossless,
     }
 )
-"""Of each compression. Not all peers read them: dcmqi 1.5 takes JPEG 2000 for lossy, and refuses."""
+"""Not every peer reads them: dcmqi 1.5 takes all JPEG 2000 for lossy, and refuses it."""
 
 
 def build_segmentation(
