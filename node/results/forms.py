@@ -15,7 +15,10 @@ from pydicom.uid import (
     Comprehensive3DSRStorage,
     ComprehensiveSRStorage,
     EnhancedSRStorage,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
     KeyObjectSelectionDocumentStorage,
+    RLELossless,
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
@@ -77,6 +80,16 @@ REPORT_CLASSES: Mapping[ReportForm, UID] = MappingProxyType(
     }
 )
 """SOP class of each form of the report."""
+
+
+TRANSFER_SYNTAXES: Mapping[Compression, UID] = MappingProxyType(
+    {
+        Compression.NONE: ExplicitVRLittleEndian,
+        Compression.JPEG2000: JPEG2000Lossless,
+        Compression.RLE: RLELossless,
+    }
+)
+"""Not every peer reads them: dcmqi 1.5 takes all JPEG 2000 for lossy, and refuses it."""
 
 
 @dataclass(frozen=True)
@@ -145,15 +158,16 @@ def forms_of(destination: DestinationSettings, refused: Collection[str] = ()) ->
 def without(forms: Forms, refused: Collection[str]) -> Forms:
     """Step down from what a destination refuses.
 
-    LABELMAP becomes BINARY; no Segmentation at all, an overlay. The report falls from Comprehensive
-    3D to Comprehensive, to Enhanced, to text, to the summary page alone.
+    A compressed mask becomes a plain one, LABELMAP becomes BINARY; no Segmentation at all, an
+    overlay. The report falls from Comprehensive 3D to Comprehensive, to Enhanced, to text, to the
+    summary page alone.
 
     Parameters
     ----------
     forms
         What the settings ask for.
     refused
-        SOP classes that the destination does not take.
+        SOP classes and transfer syntaxes that the destination does not take.
 
     Returns
     -------
@@ -168,7 +182,8 @@ def without(forms: Forms, refused: Collection[str]) -> Forms:
     ladder = (SegmentationForm.LABELMAP, SegmentationForm.BINARY, SegmentationForm.NONE)
     segmentation = _first_taken(ladder, forms.segmentation, SEGMENTATION_CLASSES, refused)
     lost_mask = segmentation is not forms.segmentation and segmentation is SegmentationForm.NONE
-    keeps_syntax = segmentation is forms.segmentation
+    is_taken = TRANSFER_SYNTAXES[forms.compression] not in refused
+    keeps_syntax = segmentation is forms.segmentation and is_taken
     return replace(
         forms,
         segmentation=segmentation,

@@ -5,8 +5,7 @@ unless it asks for all. No axis is flipped anywhere: row, column and slice of th
 the source images.
 """
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 import highdicom as hd
 import numpy as np
@@ -16,29 +15,20 @@ from numpy.typing import NDArray
 from openjpeg.utils import encode_array
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from config.errors import UnreadableInputError, UnsupportedInputError
 from ml.readers.dicom import Series
 from ml.readers.frames import FrameReference, frame_headers
 from ml.volume import Grid, Mask, Subtype
 from node.results import codes
-from node.results.forms import Compression, SegmentationForm
+from node.results.forms import TRANSFER_SYNTAXES, Compression, SegmentationForm
 from node.results.headers import Source, finish, is_multi_frame, prepare_source, replace_value
 from node.results.identity import ModelIdentity, ResultContext, SeriesNumber
 
 MOST_POSITION_ERROR_MM = 0.01
 FEWEST_PIXELS_OF_JPEG2000 = 32
 """Rows and columns that openjpeg wants for its six levels of resolution."""
-
-TRANSFER_SYNTAXES: Mapping[Compression, UID] = MappingProxyType(
-    {
-        Compression.NONE: ExplicitVRLittleEndian,
-        Compression.JPEG2000: JPEG2000Lossless,
-        Compression.RLE: RLELossless,
-    }
-)
-"""Not every peer reads them: dcmqi 1.5 takes all JPEG 2000 for lossy, and refuses it."""
 
 
 def build_segmentation(
@@ -66,8 +56,7 @@ def build_segmentation(
         Whether there is a frame for each source image, and in a BINARY object for each of its
         segments, however little it shows.
     compression
-        Of the pixels, without loss. The object keeps its UID (PS3.3 C.12.1.1): what it says is the
-        same.
+        Of the pixels, without loss.
 
     Returns
     -------
@@ -124,7 +113,11 @@ def _construct(
     keep_empty_frames: bool,
     compression: Compression,
 ) -> hd.seg.Segmentation:
-    content = f"SEG-{form}-all-frames" if keep_empty_frames else f"SEG-{form}"
+    # an object of its own for each destination that wants other bytes: they are stored by their UID
+    parts = ["SEG", form.value]
+    parts += ["all-frames"] if keep_empty_frames else []
+    parts += [compression.value] if compression is not Compression.NONE else []
+    content = "-".join(parts)
     is_label_map = form is SegmentationForm.LABELMAP
     segmentation = hd.seg.Segmentation(
         source_images=images,

@@ -11,6 +11,8 @@ from pydicom.uid import (
     Comprehensive3DSRStorage,
     ComprehensiveSRStorage,
     EnhancedSRStorage,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
@@ -155,6 +157,16 @@ def test_the_report_falls_to_the_richest_class_that_is_taken(site: Site, taken: 
             assert interpret_report(report).conclusion is Conclusion.POSITIVE
             assert referenced(report) == {pacs.received[0].SOPInstanceUID}
     assert sender.refused() == set(REPORTS[:taken])
+
+
+def test_a_mask_whose_compression_is_not_taken_is_sent_plain(site: Site) -> None:
+    with running_pacs() as pacs:
+        sender = Sender(site, pacs.peer, compression="JPEG2000")
+        sender.deliver(bleeding())
+        assert kinds(pacs.received) == ["SEG", "OT page", "SR"]
+        assert str(pacs.received[0].file_meta.TransferSyntaxUID) == ExplicitVRLittleEndian
+        assert referenced(pacs.received[-1]) == {pacs.received[0].SOPInstanceUID}
+    assert sender.refused() == {JPEG2000Lossless}
 
 
 def test_a_peer_of_images_alone_gets_page_and_overlay(site: Site) -> None:

@@ -8,7 +8,9 @@ from pydicom.uid import (
     Comprehensive3DSRStorage,
     ComprehensiveSRStorage,
     EnhancedSRStorage,
+    JPEG2000Lossless,
     KeyObjectSelectionDocumentStorage,
+    RLELossless,
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
@@ -85,6 +87,13 @@ def test_a_mask_falls_to_binary_and_then_to_an_overlay() -> None:
     none = without(forms, [LabelMapSegmentationStorage, SegmentationStorage])
     assert none.segmentation is SegmentationForm.NONE
     assert none.overlay
+
+
+def test_a_compressed_mask_that_is_not_taken_is_sent_plain() -> None:
+    forms = Forms(compression=Compression.JPEG2000)
+    plain = without(forms, [JPEG2000Lossless])
+    assert (plain.segmentation, plain.compression) == (SegmentationForm.BINARY, Compression.NONE)
+    assert without(forms, [RLELossless]) == forms
 
 
 def test_a_site_that_wants_no_mask_gets_no_overlay_for_it() -> None:
