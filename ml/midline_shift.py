@@ -95,7 +95,7 @@ class MidlineShift:
 
 
 @dataclass(frozen=True, eq=False)
-class _Level:
+class Level:
     """The line of one slice.
 
     Attributes
@@ -147,7 +147,7 @@ def measure_midline_shift(volume: Volume, mask: Mask, alignment: Alignment) -> M
         slices at the level of the ventricles, neighbours that contradict each other, a line that
         bends too much, too little tissue left beside the bleeds.
     """
-    found = largest_shift(_levels(volume, mask, alignment))
+    found = largest_shift(levels_of(volume, mask, alignment))
     if found is None or not SMALLEST_MM <= abs(found.shift_mm) <= LARGEST_MM:
         return None
     if _push_ml(mask, alignment) * np.sign(found.shift_mm) < LEAST_PUSH_ML:
@@ -160,7 +160,7 @@ def measure_midline_shift(volume: Volume, mask: Mask, alignment: Alignment) -> M
     )
 
 
-def largest_shift(levels: list[_Level]) -> _Level | None:
+def largest_shift(levels: list[Level]) -> Level | None:
     """Find the largest shift that three neighbouring slices share; None if there is none.
 
     Of three slices the one in the middle by shift stands for all: a single slice says nothing.
@@ -173,7 +173,7 @@ def largest_shift(levels: list[_Level]) -> _Level | None:
     return max(trusted, key=lambda level: abs(level.shift_mm), default=None)
 
 
-def _levels(volume: Volume, mask: Mask, alignment: Alignment) -> list[_Level]:
+def levels_of(volume: Volume, mask: Mask, alignment: Alignment) -> list[Level]:
     """Find the line in each slice at the level of the ventricles, from the feet to the head."""
     grid = volume.grid
     cavity = _cavity(volume, alignment)
@@ -206,7 +206,7 @@ def _levels(volume: Volume, mask: Mask, alignment: Alignment) -> list[_Level]:
             )
             line_mm = _best_line(cost_AD + _PULL_HU * _TRIED_MM**2)
             seen = float(seen_A[_CENTRAL].mean())
-            levels.append(_Level(int(index), line_mm, rows_NA[place], seen))
+            levels.append(Level(int(index), line_mm, rows_NA[place], seen))
     return levels
 
 
@@ -323,7 +323,7 @@ def _best_line(cost_AD: NDArray[np.float64]) -> NDArray[np.float64]:
     return _TRIED_MM[line[::-1]]
 
 
-def _points(level: _Level, grid: Grid, alignment: Alignment) -> NDArray[np.float64]:
+def _points(level: Level, grid: Grid, alignment: Alignment) -> NDArray[np.float64]:
     """Draw the shift on the source slice, at the station whose displacement it is."""
     away = np.where(_CENTRAL, np.abs(level.line_mm - level.shift_mm), np.inf)
     # of stations that are as good, the one in the middle

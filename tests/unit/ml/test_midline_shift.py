@@ -90,10 +90,10 @@ def test_without_a_head_or_with_few_slices_nothing_is_stated() -> None:
 
 def level(
     index: int, shift_mm: float, *, bend_mm: float = 0.0, seen: float = 1.0
-) -> midline_shift._Level:
+) -> midline_shift.Level:
     stations = midline_shift._STATIONS
     line_mm = shift_mm + bend_mm * (stations - stations[midline_shift._CENTRAL].mean())
-    return midline_shift._Level(index, line_mm, 100 * stations, seen)
+    return midline_shift.Level(index, line_mm, 100 * stations, seen)
 
 
 def test_three_slices_must_agree() -> None:

@@ -17,6 +17,7 @@ from pydicom.sr.coding import Code
 from config.errors import Reason, UnreadableInputError
 from ml.volume import Subtype
 from node.results import codes
+from node.results.forms import ReportForm
 from node.results.headers import encode
 from node.results.outcomes import Outcome, Presence, StudyResult
 from node.results.read_report import Conclusion, ReadBack, interpret_report, read_report
@@ -284,7 +285,9 @@ def test_a_report_with_no_or_two_evaluations_is_no_result(name: str) -> None:
     assert no_result(doubled)
     assert no_result(bare)
     del bare.ContentSequence
-    assert interpret_report(bare) == ReadBack(Conclusion.NO_RESULT)
+    assert interpret_report(bare) == ReadBack(
+        Conclusion.NO_RESULT, form=ReportForm.COMPREHENSIVE_3D
+    )
 
 
 @pytest.mark.parametrize("name", ["positive", "partly-positive"])
