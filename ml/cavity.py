@@ -84,6 +84,20 @@ def cranial_cavity(aligned: AlignedVolume) -> NDArray[np.bool_]:
     return cavity
 
 
+def disbelieve_outside(probability_CYX: NDArray[np.float32], cavity_YX: NDArray[np.bool_]) -> None:
+    """Call everything outside the cavity background, in place, whatever a network says of it.
+
+    Parameters
+    ----------
+    probability_CYX
+        Of each class in one slice, background first.
+    cavity_YX
+        The same slice of `cranial_cavity`.
+    """
+    probability_CYX[0, ~cavity_YX] = 1
+    probability_CYX[1:, ~cavity_YX] = 0
+
+
 def sides_with_bone(bone: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Count on how many of four sides, along rows and columns, there is bone."""
     sides = np.zeros(bone.shape, np.uint8)

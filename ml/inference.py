@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from config.errors import AnalysisError, Reason, ResourceError, UsageError
 from ml.align import Alignment, align
-from ml.cavity import cranial_cavity
+from ml.cavity import cranial_cavity, disbelieve_outside
 from ml.checkpoint import ModelCard, load
 from ml.familiarity import Familiarity, describe
 from ml.preprocess import AlignedVolume, network_input, resample, restore
@@ -227,9 +227,7 @@ class Segmenter:
         cavity = cranial_cavity(aligned)
         said_ml, certain_ml = np.zeros((2, NUM_CLASSES))
         for index, probability_CSS in self._probabilities(aligned, cancelled):
-            # no bleed within the skull lies outside it, whatever the network says
-            probability_CSS[0, ~cavity[index]] = 1
-            probability_CSS[1:, ~cavity[index]] = 0
+            disbelieve_outside(probability_CSS, cavity[index])
             suspicion.append((1 - probability_CSS[0], float(aligned_ml[index])))
             # between aligned pixels that are all background, every source pixel is background
             if not (probability_CSS[0] < probability_CSS[1:].max(axis=0)).any():

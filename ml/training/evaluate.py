@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ml.cavity import cranial_cavity, disbelieve_outside
 from ml.checkpoint import Thresholds
 from ml.postprocess import clean
 from ml.preprocess import network_input
@@ -64,6 +65,7 @@ def assess(
         What logits are divided by before the softmax.
     """
     aligned, grid = case.aligned, case.aligned_grid
+    cavity = cranial_cavity(aligned)
     said = np.empty_like(case.labels)
     suspicion: list[tuple[NDArray[np.float32], float]] = []
     num_batches = -(-len(said) // _SLICES_AT_ONCE)
@@ -71,6 +73,8 @@ def assess(
         image_NCSS = torch.from_numpy(network_input(aligned, slices)).to(device)
         image_NCSS = image_NCSS.to(memory_format=torch.channels_last)
         probability_NCSS = (model(image_NCSS).float() / temperature).softmax(dim=1).cpu().numpy()
+        for number, index in enumerate(slices):
+            disbelieve_outside(probability_NCSS[number], cavity[index])
         said[slices] = probability_NCSS.argmax(axis=1)
         suspicion += [
             (1 - probability_NCSS[number, 0], float(grid.voxel_ml[index]))
