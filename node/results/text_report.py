@@ -57,13 +57,14 @@ def build_text_report(
     if previous is not None and previous.StudyInstanceUID != context.study_instance_uid:
         raise PatientConflictError("a referenced object is of another study than the job")
     source = prepare_source(context, headers)
+    kind = "SR-BasicText" + ("" if previous is None else f"-after-{previous.SOPInstanceUID}")
     # highdicom has no class for Basic Text; what is in the tree is as legal there
     report = hd.sr.EnhancedSR(
         evidence=source.headers,
         content=_root(context, result),
-        series_instance_uid=context.uid("SR-BasicText-series"),
+        series_instance_uid=context.uid(f"{kind}-series"),
         series_number=context.series_number(SeriesNumber.TEXT_REPORT),
-        sop_instance_uid=context.uid("SR-BasicText-instance"),
+        sop_instance_uid=context.uid(f"{kind}-instance"),
         instance_number=1,
         is_complete=result.outcome is not Outcome.PARTIAL,
         is_final=False,

@@ -101,7 +101,9 @@ def test_a_second_build_gives_equal_bytes(name: str) -> None:
 
 def test_it_shares_no_uid_with_the_report_or_with_another_generation() -> None:
     report = build_report(CONTEXT, RESULTS["failed"], SERIES.headers)
-    forms = [report, text_report("failed"), text_report("failed", generation=2)]
+    first = text_report("failed")
+    forms = [report, first, text_report("failed", generation=2)]
+    forms.append(text_report("failed", previous=first, generation=2))
     for keyword in ("SOPInstanceUID", "SeriesInstanceUID"):
         assert len({form[keyword].value for form in forms}) == len(forms)
 
