@@ -1,6 +1,6 @@
 """Through a data set with a model: one line in a journal for each study that is finished.
 
-A study in the journal is not computed again, unless weights, thresholds, precision, data set or
+A study in the journal is not computed again, unless weights, least volumes, precision, data set or
 the version of Midline are others. A line that was not written to its end does not count.
 """
 
@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -246,7 +246,10 @@ def evaluation_key(segmenter: Segmenter, data_digest: str) -> str:
     """
     if not segmenter.card.weights_sha256:
         raise ValueError("the card does not hold the digest of the weights")
-    parts = (segmenter.card.device_uid_seed, segmenter.precision, data_digest, code_version())
+    # what a study is measured to be does not depend on the scores at which it is decided
+    undecided = replace(segmenter.card.thresholds, lower_score=0.0, upper_score=1.0)
+    card = replace(segmenter.card, thresholds=undecided)
+    parts = (card.device_uid_seed, segmenter.precision, data_digest, code_version())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

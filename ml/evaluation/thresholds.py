@@ -8,7 +8,7 @@ away a patient for nothing. Every place between the two scores that are so told 
 on the validation patients; taken is the middle. Where both kinds of patients are well apart it is
 the same for both scores, halfway between them, and nothing is borderline.
 
-A small set proves little: with fewer than 1 / (1 - 0.985) = 67 patients who bleed, none may be
+A small set proves little: with fewer than 1 / (1 - 0.98) = 50 patients who bleed, none may be
 missed, and still a threshold below the lowest of n scores misses about one in n + 1 new patients.
 """
 
@@ -22,8 +22,13 @@ from ml.evaluation.cases import CaseResult
 from ml.evaluation.statistics import floats
 from ml.volume import Subtype
 
-LEAST_SENSITIVITY = 0.985
-"""The paper's sensitivity: of the patients who bleed, so many must not be called negative."""
+LEAST_SENSITIVITY = 0.98
+"""Of the patients who bleed, so many must not be called negative.
+
+The paper's 98.5 % are a figure to be reached on test patients. As a rule for a hundred validation
+patients it means that one may be missed, and the score of a single faint bleed then decides whether
+a third or four fifths of all healthy heads can be cleared.
+"""
 LEAST_SPECIFICITY = 0.99
 """Of the patients who do not, so many must not be called positive."""
 FALSE_SUBTYPES = 0.03

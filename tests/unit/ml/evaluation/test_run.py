@@ -149,6 +149,14 @@ def test_what_is_finished_is_not_even_read_again(
     assert journal.read_bytes() == first[1]
 
 
+def test_other_scores_of_decision_need_no_new_measurement_but_other_volumes_do() -> None:
+    key = evaluation_key(segmenter(), "digest")
+    decided = replace(CARD.thresholds, lower_score=0.1, upper_score=0.2)
+    assert evaluation_key(segmenter(replace(CARD, thresholds=decided)), "digest") == key
+    larger = replace(CARD.thresholds, minimum_ml={subtype.name: 3.0 for subtype in Subtype})
+    assert evaluation_key(segmenter(replace(CARD, thresholds=larger)), "digest") != key
+
+
 def test_a_line_that_was_cut_off_is_computed_again(
     first: tuple[Evaluation, bytes], tmp_path: Path
 ) -> None:
