@@ -198,6 +198,7 @@ def test_a_study_that_cannot_be_analysed_gets_a_report_that_says_why(
         "findings.json",
         "overlay.png",
         "report.dcm",
+        "summary.dcm",
     ]
     report = read_report(out / "report.dcm")
     assert report.conclusion is Conclusion.NO_RESULT

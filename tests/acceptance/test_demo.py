@@ -71,7 +71,7 @@ def test_segmentations_arrive_before_the_reports_that_point_at_them(
         if ds.Modality == "SR":
             referenced |= segmentations_of(ds)
             assert referenced <= arrived
-    assert (len(arrived), len(referenced)) == (5, 2)
+    assert (len(arrived), len(referenced)) == (8, 2)
 
 
 def test_a_table_tells_what_came_back(shown: tuple[Path, str]) -> None:

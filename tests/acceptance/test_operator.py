@@ -85,12 +85,12 @@ def test_an_operator_cancels_sends_again_and_analyses_again(tmp_path: Path) -> N
         )
         shown = eventually(lambda: dead(service, number), seconds=SECONDS)
         assert shown["state"] == "CANCELLED"
-        assert [result["kind"] for result in shown["results"]] == ["SR"]
+        assert [result["kind"] for result in shown["results"]] == ["PAGE", "SR"]
 
         with running_pacs(port=pacs_port) as pacs:
             order(service, "queue", "retry", number, "--deliveries")
-            eventually(lambda: len(pacs.received) == 1, seconds=SECONDS)
-            first = pacs.received[0]
+            eventually(lambda: len(pacs.received) == 2, seconds=SECONDS)
+            first = pacs.of_modality("SR")[0]
             assert status_of(first) == "Failed"
 
             assert order(service, "queue", "retry", number) == f"job {number} is queued for run 2"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from config.errors import Reason
 from node.peers import Peer
 from node.results.read_report import Conclusion, read_report
 from tests.support.service import Service, running_service
@@ -68,16 +69,22 @@ def service(tmp_path: Path, pacs: Pacs) -> Iterator[Service]:
 
 
 @pytest.mark.parametrize(
-    ("folder", "conclusive"), [("head_ct_ge", True), ("phantom_philips/S2010", False)]
+    ("folder", "reasons"),
+    [
+        # what the model says of a real head is for the benchmark to tell, and not for this test
+        ("head_ct_ge", {None, Reason.BORDERLINE, Reason.QUALITY}),
+        ("phantom_philips/S2010", {Reason.QUALITY}),
+    ],
 )
 def test_a_real_series_sent_by_dcmtk_ends_in_valid_objects_in_orthanc(
-    service: Service, pacs: Pacs, tmp_path: Path, folder: str, conclusive: bool
+    service: Service, pacs: Pacs, tmp_path: Path, folder: str, reasons: set[Reason | None]
 ) -> None:
     peers("send", shared_data(*folder.split("/")), "--to", service.peer)
     eventually(lambda: service.command("status")["destinations"][0]["num_sent"], seconds=120)
     files = pacs.files(tmp_path / "fetched")
     report = read_report(files["SR"])
-    assert (report.conclusion is not Conclusion.NO_RESULT) == conclusive
-    assert ("SEG" in files) == (report.conclusion is Conclusion.POSITIVE)
+    assert report.reason in reasons
+    found = (Conclusion.POSITIVE, Conclusion.PARTLY_POSITIVE)
+    assert ("SEG" in files) == (report.conclusion in found)
     for verdict in peers("validate", *files.values()):
         assert verdict["errors"] == [], verdict
