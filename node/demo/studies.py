@@ -15,7 +15,7 @@ from ml.volume import Mask, Subtype
 
 IMAGES, TRUE_MASK, TRUTH = "ct", "truth.npz", "truth.json"
 FIRST_UNSEEN_SEED = 2_000_000
-"""No head from here on was used to train or to choose the weights that ship."""
+"""No head from here to 2,999,999 was used to train or to choose the weights that ship."""
 HEALTHY = "none"
 """Stands for a head without haemorrhage on the command line."""
 
