@@ -20,6 +20,7 @@ from config.errors import MidlineError, PeerError
 from config.log import log_scope
 from config.settings import DeliverySettings, DestinationSettings, Settings
 from node.encoding import encode_for, uids_of
+from node.engine import Json
 from node.peers import (
     VERIFICATION,
     Peer,
@@ -241,7 +242,7 @@ class Courier:
         with self._place.database.read() as transaction:
             known = transaction.refusals.of(destination, job_id=job_id)
         uids = {each.uid for each in refused}
-        encoded = encode_for(self._place, job_id, destination, known | uids)
+        encoded = self._rewritten(job_id, destination, known | uids)
         now = datetime.now(UTC)
         with self._place.database.begin() as transaction:
             for each in refused:
@@ -266,6 +267,14 @@ class Courier:
                     opened_at=opened_at,
                     attempt=attempt + 1,
                 )
+
+    def _rewritten(self, job_id: int, destination: str, refused: frozenset[str]) -> Json:
+        """Write the next forms; nothing if that fails, so that at least the rest is sent."""
+        try:
+            return encode_for(self._place, job_id, destination, refused)
+        except Exception as error:  # noqa: BLE001 - silence would be worse than a lost form
+            logger.error("no other form could be written: %s", type(error).__name__)  # noqa: TRY400
+            return {"results": []}
 
     def _timeouts(self) -> Timeouts:
         delivery = self._settings.delivery

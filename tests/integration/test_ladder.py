@@ -219,6 +219,19 @@ def test_an_object_refused_by_its_status_costs_this_study_alone(site: Site) -> N
     assert sender.refused() == frozenset()
 
 
+def test_if_no_other_form_can_be_written_the_rest_is_sent_all_the_same(site: Site) -> None:
+    classes = (SecondaryCaptureImageStorage, Comprehensive3DSRStorage)
+    with running_pacs(classes=classes) as pacs:
+        sender = Sender(site, pacs.peer)
+        job = sender.site.analyse(bleeding())
+        for path in sender.site.stores.files.root.rglob("*.npz"):
+            path.unlink()
+        sender.send(job.id)
+        assert kinds(pacs.received) == ["OT page", "SR"]
+    states = {delivery.kind: delivery.state for delivery in sender.deliveries(job.id)}
+    assert states["SEG"] is DeliveryState.DEAD
+
+
 def test_a_negative_and_a_failed_report_fall_too(site: Site) -> None:
     classes = (SecondaryCaptureImageStorage, ComprehensiveSRStorage)
     with running_pacs(classes=classes) as pacs:
