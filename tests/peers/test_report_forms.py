@@ -128,10 +128,14 @@ def validated(
 
 @pytest.mark.parametrize("form", DOCUMENTS)
 def test_every_outcome_is_valid_in_every_form(form: ReportForm, tmp_path: Path) -> None:
-    validated({name: built(name, form) for name in RESULTS}, tmp_path, form, EXPLAINED)
+    # a report takes the validators 5 to 15 s; test_result_objects.py has the others in this form
+    known = set(all_results(MASK)) if form is ReportForm.COMPREHENSIVE_3D else set()
+    names = RESULTS.keys() - known
+    assert names
+    validated({name: built(name, form) for name in sorted(names)}, tmp_path, form, EXPLAINED)
 
 
-@pytest.mark.parametrize("form", DOCUMENTS)
+@pytest.mark.parametrize("form", [ReportForm.COMPREHENSIVE_3D, ReportForm.ENHANCED])
 def test_findings_without_a_segmentation_are_valid_in_every_form(
     form: ReportForm, tmp_path: Path
 ) -> None:
@@ -140,7 +144,7 @@ def test_findings_without_a_segmentation_are_valid_in_every_form(
     validated(bare, tmp_path, form, EXPLAINED | WITHOUT_SEGMENT)
 
 
-@pytest.mark.parametrize("form", DOCUMENTS)
+@pytest.mark.parametrize("form", [ReportForm.COMPREHENSIVE_3D])
 def test_a_report_that_replaces_another_is_valid_and_names_it(
     form: ReportForm, tmp_path: Path
 ) -> None:
