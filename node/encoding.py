@@ -101,21 +101,21 @@ def encode_for(place: Workplace, job_id: int, destination: str, refused: Collect
     -------
     Json
         ``results``, as `encode` has them. What the destination holds already is among them. None
-        of a job that an earlier version of the node ended.
+        of a job that an earlier version of the node ended, or that is being run again.
     """
     job, study = place.job(job_id)
     target = next(each for each in place.destinations if each.name == destination)
     bundle = Bundle(forms_of(target, refused), _previous(place, job, destination), (destination,))
-    if job.analysed_json is None and job.outcome not in WITHOUT_ANALYSIS:
-        return {"results": []}
-    if job.analysed_json is None:
+    if job.analysed_json is not None:
+        analysis = _analysis(place, json.loads(job.analysed_json))
+        write_objects = _writer(place, job, analysis)
+    elif job.outcome in WITHOUT_ANALYSIS or job.state is JobState.CANCELLED:
         result = pipeline.result_of(
             InputError(job.message or "", reason=Reason(job.reason or Reason.UNSPECIFIED))
         )
         write_objects = _failure_writer(place, job, study, result)
     else:
-        analysis = _analysis(place, json.loads(job.analysed_json))
-        write_objects = _writer(place, job, analysis)
+        return {"results": []}
     return {"results": _stored(place, job, _written(write_objects, [bundle]))}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,14 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
+from config.errors import Reason
 from config.settings import DestinationSettings, Settings
 from node.custody import Stores
 from node.delivery import Courier
 from node.engine import Queues, migrate
 from node.peers import Peer
 from node.results.read_report import Conclusion, interpret_report
+from node.steps import Deliverer
 from node.workplace import Workplace
 from storage.database import Database
 from storage.files import FileStore
@@ -245,6 +248,21 @@ def test_a_negative_and_a_failed_report_fall_too(site: Site) -> None:
             Conclusion.NEGATIVE,
             Conclusion.NO_RESULT,
         ]
+
+
+def test_the_report_of_a_cancelled_analysis_falls_too(site: Site) -> None:
+    classes = (SecondaryCaptureImageStorage, ComprehensiveSRStorage)
+    with running_pacs(classes=classes) as pacs:
+        sender = Sender(site, pacs.peer)
+        sender.site.receive(bleeding())
+        job_id = sender.site.complete()
+        with site.stores.database.begin() as transaction:
+            transaction.jobs.cancel(job_id, now=datetime.now(UTC))
+        closer = Deliverer(sender.site.place, sender.courier)
+        closer.record(job_id, closer.encode_failure(job_id, Reason.UNSPECIFIED))
+        sender.send(job_id)
+        assert kinds(pacs.received) == ["OT page", "SR"]
+        assert interpret_report(pacs.received[-1]).reason is Reason.UNSPECIFIED
 
 
 def test_a_peer_that_takes_nothing_leaves_it_to_the_administrator(site: Site) -> None:
