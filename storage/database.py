@@ -69,8 +69,11 @@ class Transaction:
         return Workers(self.session)
 
     def now(self) -> datetime:
-        """Read the database's clock: the one that several hosts agree on; SQLite's has seconds."""
-        clock = sa.func.current_timestamp(type_=UtcDateTime())
+        """Read the database's clock: the one that several hosts agree on."""
+        clock: sa.ColumnElement[datetime] = sa.func.current_timestamp(type_=UtcDateTime())
+        if self.session.get_bind().dialect.name == "sqlite":
+            # its current_timestamp has whole seconds
+            clock = sa.func.strftime("%Y-%m-%d %H:%M:%f", "now", type_=UtcDateTime())
         return self.session.execute(sa.select(sa.type_coerce(clock, UtcDateTime()))).scalar_one()
 
 

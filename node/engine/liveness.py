@@ -90,13 +90,16 @@ class Liveness:
     def reap(self) -> None:
         """Put back the work of dead workers; have given-up analyses reported."""
         timeout = timedelta(seconds=self._settings.dead_after_seconds)
+        # first who is at work, then who lives: whoever begins in between is not looked at
+        at_work = self._queues.executors_at_work()
         with self._database.begin() as transaction:
             now = transaction.now()
             silent = transaction.workers.dead(now=now, timeout=timeout)
             beating = transaction.workers.alive(now=now, timeout=timeout)
-        gone = {worker.executor_id for worker in (*silent, *filter(self._is_gone, beating))}
-        gone.discard(self._self.executor_id)
-        for executor_id in sorted(gone):
+        known = {worker.executor_id for worker in (*silent, *filter(self._is_gone, beating))}
+        # a worker that was taken for dead, and died before it could beat again, has work but no row
+        stray = at_work - {worker.executor_id for worker in beating}
+        for executor_id in sorted((known | stray) - {self._self.executor_id}):
             # The public resume_workflow() takes work also from the living, and forgets how often it
             # was recovered; this one asks for the executor, and so is safe from several reapers.
             recovered = DBOS._recover_pending_workflows([executor_id])

@@ -28,6 +28,7 @@ DELIVER = "deliver"
 REPORT_FAILURE = "report-failure"
 
 DEAD = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
+AT_WORK = "PENDING"
 
 
 class Queues:
@@ -100,6 +101,16 @@ class Queues:
         )
         numbers = [status.workflow_id.split(":")[1:] for status in found]
         return tuple((int(job_id), int(run)) for job_id, run in numbers)
+
+    def executors_at_work(self) -> frozenset[str]:
+        """Name every worker that took something from a queue and has not ended it."""
+        found = self._client.list_workflows(
+            status=AT_WORK,
+            app_version=APPLICATION_VERSION,
+            load_input=False,
+            load_output=False,
+        )
+        return frozenset(status.executor_id for status in found if status.executor_id)
 
     def close(self) -> None:
         """Let go of the database."""

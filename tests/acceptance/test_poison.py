@@ -47,7 +47,8 @@ def poisoned_job(database: Database, queues: Queues) -> int:
     return job_id
 
 
-def test_three_recoveries_are_enough(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("--forgotten",)], ids=["known", "forgotten"])
+def test_three_recoveries_are_enough(tmp_path: Path, options: tuple[str, ...]) -> None:
     url = f"sqlite:///{tmp_path / 'midline.sqlite'}"
     database = Database(url)
     database.upgrade()
@@ -61,18 +62,20 @@ def test_three_recoveries_are_enough(tmp_path: Path) -> None:
     )
     deliverer.start()
     deaths = 0
-    worker = None
-    while not steps.asked and deaths < MOST_DEATHS:
-        worker = subprocess.Popen([sys.executable, "-m", "tests.support.dying_analyser", url])
-        eventually(lambda w=worker: w.poll() is not None or steps.asked, seconds=60)
-        deaths += worker.poll() == 9
-    eventually(lambda: steps.asked, seconds=60)
-    if worker is not None:
-        worker.kill()
-        worker.wait()
-    stop.set()
-    deliverer.join()
-    queues.close()
-    database.close()
+    command = [sys.executable, "-m", "tests.support.dying_analyser", url, *options]
+    try:
+        while not steps.asked and deaths < MOST_DEATHS:
+            with subprocess.Popen(command) as worker:
+                try:
+                    eventually(lambda w=worker: w.poll() is not None or steps.asked, seconds=60)
+                finally:
+                    worker.kill()
+            deaths += worker.returncode == 9
+        eventually(lambda: steps.asked, seconds=60)
+    finally:
+        stop.set()
+        deliverer.join()
+        queues.close()
+        database.close()
     assert steps.asked == [(job_id, Reason.EQUIPMENT)]
     assert 3 <= deaths <= 5
