@@ -9,83 +9,18 @@ harmless, since UIDs and bytes never change. What a peer refuses it is offered i
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from pynetdicom import build_context
-from pynetdicom.association import Association
-from pynetdicom.presentation import PresentationContext
-
-from config.errors import MidlineError, PeerError
 from config.log import log_scope
 from config.settings import DeliverySettings, DestinationSettings, Settings
 from node.encoding import encode_for, uids_of
 from node.engine import Json
-from node.peers import (
-    VERIFICATION,
-    Peer,
-    StoreFile,
-    Timeouts,
-    associated,
-    contexts_for,
-    read_store_file,
-    refusal_of,
-    send_file,
-)
-from node.status import Verdict, verdict_of
+from node.peers import Peer, Timeouts
+from node.sending import Parcel, Refused, Sent, send_by_dimse
 from node.workplace import Workplace, record_results
 from storage.records import DeliveryRecord
 
 logger = logging.getLogger(__name__)
-
-FEW_ATTEMPTS = 3
-"""So often a peer is asked again that rejects a class without saying that it does not know it."""
-
-
-@dataclass(frozen=True)
-class Refused:
-    """One delivery that the peer does not take as it is.
-
-    Attributes
-    ----------
-    delivery
-        Which.
-    uid
-        What it does not take: SOP class or transfer syntax.
-    is_final
-        Whether that holds for every object of this kind, and not for this one alone.
-    answer
-        Its answer, in words for the administrator.
-    """
-
-    delivery: DeliveryRecord
-    uid: str
-    is_final: bool
-    answer: str
-
-
-@dataclass(frozen=True)
-class Sent:
-    """How one attempt to send went.
-
-    Attributes
-    ----------
-    arrived
-        Deliveries that the peer holds now.
-    refused
-        Deliveries that it does not take: those after them were not sent, since they may refer to
-        what is missing.
-    problem
-        What stopped the attempt before its end, in words for the administrator; empty if nothing.
-    retryable
-        Whether the problem may go away: a peer that knows us not may learn to, a lost file stays
-        lost.
-    """
-
-    arrived: tuple[int, ...] = ()
-    refused: tuple[Refused, ...] = ()
-    problem: str = ""
-    retryable: bool = True
 
 
 def pause_after(attempt: int, settings: DeliverySettings, *, chance: random.Random) -> timedelta:
@@ -94,15 +29,6 @@ def pause_after(attempt: int, settings: DeliverySettings, *, chance: random.Rand
         settings.first_retry_seconds * 2.0 ** min(attempt - 1, 30), settings.longest_retry_seconds
     )
     return timedelta(seconds=seconds * chance.uniform(1 - settings.jitter, 1 + settings.jitter))
-
-
-def proposed_contexts(files: Sequence[StoreFile]) -> list[PresentationContext]:
-    """Presentation contexts for a set of files, and Verification.
-
-    An association of which nothing is accepted is aborted without a word: a peer that refuses all
-    our classes still takes Verification, and then we can tell.
-    """
-    return [*contexts_for(files), build_context(VERIFICATION)]
 
 
 class Courier:
@@ -139,55 +65,28 @@ class Courier:
     def _attempt(
         self, pending: Sequence[DeliveryRecord], target: DestinationSettings, attempt: int
     ) -> Sent:
-        peer = Peer(target.ae_title, target.host, target.port)
-        arrived: list[int] = []
-        try:
-            files = [read_store_file(self._place.files.path(each.path)) for each in pending]
-            with associated(
-                peer,
-                proposed_contexts(files),
-                calling_ae_title=self._settings.node.ae_title,
-                timeouts=self._timeouts(),
-            ) as association:
-                refused = _not_negotiated(association, peer, pending, files)
-                if any(not each.is_final for each in refused) and attempt < FEW_ATTEMPTS:
-                    return Sent(problem=refused[0].answer)
-                if refused:
-                    return Sent(refused=refused)
-                stopped = self._send(association, peer, pending, files, arrived)
-        except PeerError as error:
-            return Sent(tuple(arrived), problem=str(error))
-        except MidlineError as error:
-            return Sent(tuple(arrived), problem=str(error), retryable=error.retryable)
-        return replace(stopped, arrived=tuple(arrived))
+        parcels = [
+            Parcel(
+                delivery_id=each.id,
+                kind=each.kind,
+                sop_class_uid=each.sop_class_uid,
+                sop_instance_uid=each.sop_instance_uid,
+                path=self._place.files.path(each.path),
+            )
+            for each in pending
+        ]
+        return send_by_dimse(
+            parcels,
+            Peer(target.ae_title, target.host, target.port),
+            calling_ae_title=self._settings.node.ae_title,
+            timeouts=self._timeouts(),
+            attempt=attempt,
+            on_arrival=self._mark_sent,
+        )
 
-    def _send(
-        self,
-        association: Association,
-        peer: Peer,
-        pending: Sequence[DeliveryRecord],
-        files: Sequence[StoreFile],
-        arrived: list[int],
-    ) -> Sent:
-        """Send file after file until one is not taken; note at once what arrived."""
-        for delivery, file in zip(pending, files, strict=True):
-            status = send_file(association, file, peer=peer)
-            answer = f"{peer} answered 0x{status:04X}"
-            match verdict_of(status):
-                case Verdict.DONE:
-                    arrived.append(delivery.id)
-                    self._mark_sent(delivery.id)
-                case Verdict.DEAD:
-                    refused = Refused(delivery, file.sop_class_uid, is_final=False, answer=answer)
-                    return Sent(refused=(refused,))
-                case Verdict.RETRY:
-                    return Sent(problem=answer)
-        return Sent()
-
-    def _mark_sent(self, delivery_id: int) -> None:
-        # at once: a crash after this line sends nothing twice
+    def _mark_sent(self, parcel: Parcel) -> None:
         with self._place.database.begin() as transaction:
-            transaction.results.mark_sent(delivery_id, now=datetime.now(UTC))
+            transaction.results.mark_sent(parcel.delivery_id, now=datetime.now(UTC))
 
     def _follow_up(
         self,
@@ -246,7 +145,7 @@ class Courier:
         now = datetime.now(UTC)
         with self._place.database.begin() as transaction:
             for each in refused:
-                transaction.results.mark_dead([each.delivery.id], error=each.answer, now=now)
+                transaction.results.mark_dead([each.parcel.delivery_id], error=each.answer, now=now)
                 transaction.refusals.note(
                     destination,
                     [each.uid],
@@ -254,7 +153,7 @@ class Courier:
                     now=now,
                     job_id=None if each.is_final else job_id,
                 )
-                logger.error("refused: %s: %s", each.delivery.kind, each.answer)
+                logger.error("refused: %s: %s", each.parcel.kind, each.answer)
             record_results(transaction, job_id, encoded["results"], now=now)
             kept = uids_of(encoded)
             if kept:
@@ -284,18 +183,3 @@ class Courier:
             dimse_seconds=delivery.dimse_timeout_seconds,
             network_seconds=delivery.network_timeout_seconds,
         )
-
-
-def _not_negotiated(
-    association: Association,
-    peer: Peer,
-    pending: Sequence[DeliveryRecord],
-    files: Sequence[StoreFile],
-) -> tuple[Refused, ...]:
-    """List the deliveries for which the association has no presentation context."""
-    found = []
-    for delivery, file in zip(pending, files, strict=True):
-        refusal = refusal_of(association, file, peer=peer)
-        if refusal is not None:
-            found.append(Refused(delivery, refusal.uid, refusal.is_final, refusal.answer))
-    return tuple(found)

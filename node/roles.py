@@ -177,7 +177,7 @@ def _workplace(settings: Settings, role: str, card: ModelCard) -> Workplace:
         database=database,
         files=open_files(settings),
         queues=Queues(database.engine),
-        destinations=settings.destinations,
+        destinations=settings.receivers,
         node=node_identity(settings),
         model=model_identity(settings, card),
         thresholds=thresholds_of(settings, card),

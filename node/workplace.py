@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from config.log import log_scope
-from config.settings import DestinationSettings
+from config.settings import ReceiverSettings
 from ml.checkpoint import Thresholds
 from node.engine import Json, Queues
 from node.results.identity import ModelIdentity, NodeIdentity, ResultContext
@@ -40,7 +40,7 @@ class Workplace:
     database: Database
     files: FileStore
     queues: Queues
-    destinations: tuple[DestinationSettings, ...]
+    destinations: tuple[ReceiverSettings, ...]
     node: NodeIdentity
     model: ModelIdentity
     thresholds: Thresholds

@@ -377,6 +377,7 @@ def _instance_row(
         sha256=instance.sha256,
         num_bytes=instance.num_bytes,
         path=instance.path,
+        geometry_json=instance.geometry_json,
         received_at=now,
     )
 

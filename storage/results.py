@@ -7,7 +7,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from config.errors import InstanceConflictError
-from storage.records import Backlog, DeliveryRecord, DeliveryState, NewResult, ResultRecord
+from storage.records import (
+    Backlog,
+    CommitmentState,
+    DeliveryRecord,
+    DeliveryState,
+    NewResult,
+    ResultRecord,
+)
 from storage.tables import DeliveryRow, JobRow, ResultRow, as_record
 
 REPORT = "SR"
@@ -333,6 +340,7 @@ def _delivery_row(result_id: int, destination: str, *, now: datetime) -> Deliver
         destination=destination,
         state=DeliveryState.PENDING,
         attempts=0,
+        commitment=CommitmentState.NOT_ASKED,
         created_at=now,
         opened_at=now,
     )

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import ForeignKey, MetaData, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from storage.records import ConflictKind, DeliveryState, JobState, StudyState
+from storage.records import CommitmentState, ConflictKind, DeliveryState, JobState, StudyState
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -81,6 +81,9 @@ class Base(DeclarativeBase):
         DeliveryState: sa.Enum(
             DeliveryState, native_enum=False, length=16, create_constraint=True, name="state"
         ),
+        CommitmentState: sa.Enum(
+            CommitmentState, native_enum=False, length=16, create_constraint=True, name="commitment"
+        ),
         ConflictKind: sa.Enum(
             ConflictKind, native_enum=False, length=16, create_constraint=True, name="kind"
         ),
@@ -108,6 +111,9 @@ class StudyRow(Base):
     last_received_at: Mapped[datetime]
     released_at: Mapped[datetime | None]
     calling_ae_title: Mapped[AETitle]
+    expected_instances: Mapped[int | None]
+    expected_by: Mapped[str | None] = mapped_column(String(MAX_NAME_CHARS))
+    files_removed_at: Mapped[datetime | None]
 
 
 class SeriesRow(Base):
@@ -138,6 +144,7 @@ class InstanceRow(Base):
     sha256: Mapped[Sha256]
     num_bytes: Mapped[int] = mapped_column(sa.BigInteger)
     path: Mapped[RelativePath]
+    geometry_json: Mapped[str | None] = mapped_column(Text)
     received_at: Mapped[datetime]
 
 
@@ -198,6 +205,7 @@ class JobRow(Base):
     model: Mapped[str | None] = mapped_column(String(128))
     findings_json: Mapped[str | None] = mapped_column(Text)
     analysed_json: Mapped[str | None] = mapped_column(Text)
+    selection_json: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -241,6 +249,9 @@ class DeliveryRow(Base):
     last_attempt_at: Mapped[datetime | None]
     next_attempt_at: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]
+    commitment: Mapped[CommitmentState] = mapped_column(default=CommitmentState.NOT_ASKED)
+    commitment_error: Mapped[str | None] = mapped_column(Text)
+    committed_at: Mapped[datetime | None]
 
 
 class RefusalRow(Base):
@@ -255,6 +266,62 @@ class RefusalRow(Base):
     job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"))
     answer: Mapped[str] = mapped_column(Text)
     refused_at: Mapped[datetime]
+
+
+class CommitmentRow(Base):
+    """A request of this node that a destination commit to results (PS3.4 J.3.2)."""
+
+    __tablename__ = "commitment"
+    __table_args__ = (sa.Index(None, "answered_at", "requested_at"), AUTOINCREMENT)
+
+    id: Mapped[Key]
+    transaction_uid: Mapped[Uid] = mapped_column(unique=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"))
+    destination: Mapped[Name]
+    attempt: Mapped[int]
+    requested_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+
+
+class CommitmentItemRow(Base):
+    """One result that a request of this node names."""
+
+    __tablename__ = "commitment_item"
+
+    commitment_id: Mapped[int] = mapped_column(ForeignKey("commitment.id"), primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id"), primary_key=True)
+
+
+class CommitmentRequestRow(Base):
+    """A request of a sender that this node commit to images, and what was answered."""
+
+    __tablename__ = "commitment_request"
+    __table_args__ = (UniqueConstraint("calling_ae_title", "transaction_uid"), AUTOINCREMENT)
+
+    id: Mapped[Key]
+    transaction_uid: Mapped[Uid]
+    calling_ae_title: Mapped[AETitle]
+    items_json: Mapped[str] = mapped_column(Text)
+    attempts: Mapped[int]
+    requested_at: Mapped[datetime]
+    next_attempt_at: Mapped[datetime | None]
+    reported_at: Mapped[datetime | None]
+
+
+class AuditRow(Base):
+    """One message of the audit trail; each holds the digest of the one before it."""
+
+    __tablename__ = "audit"
+    __table_args__ = (sa.Index(None, "forwarded_at"), AUTOINCREMENT)
+
+    id: Mapped[Key]
+    recorded_at: Mapped[datetime]
+    event: Mapped[Name]
+    outcome: Mapped[int]
+    message_json: Mapped[str] = mapped_column(Text)
+    previous_sha256: Mapped[Sha256]
+    sha256: Mapped[Sha256] = mapped_column(unique=True)
+    forwarded_at: Mapped[datetime | None]
 
 
 class WorkerRow(Base):

@@ -19,15 +19,15 @@ def list_destinations(context: typer.Context, *, as_json: AsJson = False) -> Non
     settings = settings_for_person(context)
     with open_index(settings) as database, database.read() as transaction:
         now, refusals = transaction.now(), transaction.refusals.list()
-        refused = {d.name: transaction.refusals.of(d.name) for d in settings.destinations}
+        refused = {d.name: transaction.refusals.of(d.name) for d in settings.receivers}
     rows = [
         (
             each.name,
-            f"{each.ae_title}@{each.host}:{each.port}",
+            each.address,
             str(forms_of(each)),
             str(forms_of(each, refused[each.name])),
         )
-        for each in settings.destinations
+        for each in settings.receivers
     ]
     if as_json:
         names = ("name", "address", "wanted", "gets")

@@ -89,7 +89,7 @@ def look(transaction: Transaction, settings: Settings) -> Overview:
     now = transaction.now()
     timeout = timedelta(seconds=settings.liveness.dead_after_seconds)
     backlog = {each.destination: each for each in transaction.results.backlog()}
-    known = [destination.name for destination in settings.destinations]
+    known = [destination.name for destination in settings.receivers]
     unknown = tuple(name for name in backlog if name not in known)
     nothing = {name: Backlog(name, 0, 0, 0, None, None) for name in known}
     return Overview(
@@ -102,7 +102,7 @@ def look(transaction: Transaction, settings: Settings) -> Overview:
         destinations=tuple({**nothing, **backlog}.values()),
         gets={
             each.name: str(forms_of(each, transaction.refusals.of(each.name)))
-            for each in settings.destinations
+            for each in settings.receivers
         },
         refusals=transaction.refusals.list(),
         unknown=unknown,

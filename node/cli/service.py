@@ -62,7 +62,7 @@ def describe(settings: Settings) -> str:
     """Say in one line who the node is, where it keeps its data, and who gets the results."""
     node = settings.node
     port = f"port {node.port}" if node.port else "a free port"
-    peers = [f"{d.name} ({d.ae_title}@{d.host}:{d.port})" for d in settings.destinations]
+    peers = [f"{each.name} ({each.address})" for each in settings.receivers]
     return (
         f"{node.ae_title} on {node.host}, {port}; data in {settings.storage.folder}; "
         f"results to {', '.join(peers) or 'nobody: no destination is set'}"

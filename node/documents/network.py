@@ -13,7 +13,7 @@ from pynetdicom import AE
 from pynetdicom.presentation import PresentationContext
 
 from config.settings import DestinationSettings
-from node import delivery
+from node import delivery, sending
 from node.documents.markdown import LINE, bullets, code, table
 from node.documents.objects import Kind, kinds_sent, name_of
 from node.documents.sentences import of_members
@@ -137,7 +137,7 @@ def proposed_contexts(kinds: Iterable[Kind]) -> tuple[PresentationContext, ...]:
         for kind in kinds
         for syntax in kind.transfer_syntaxes
     ]
-    return tuple(delivery.proposed_contexts(files))
+    return tuple(sending.proposed_contexts(files))
 
 
 def overview(site: Site) -> str:
@@ -286,7 +286,7 @@ def retries(site: Site) -> str:
         "Waiting deliveries survive a restart, and no destination waits for another one.",
         "No connection, a time-out, an abort and every A-ASSOCIATE-RJ are tried again.",
         f"A SOP class that is rejected without saying that it is not known (result 1 or 2 of "
-        f"its presentation context) is proposed {delivery.FEW_ATTEMPTS} times, then taken for "
+        f"its presentation context) is proposed {sending.FEW_ATTEMPTS} times, then taken for "
         "refused.",
         "An object that is refused holds back those after it, since they may refer to it.",
     )

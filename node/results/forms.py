@@ -23,7 +23,7 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
-from config.settings import DestinationSettings
+from config.settings import ReceiverSettings
 
 LabelMapSegmentationStorage = UID("1.2.840.10008.5.1.4.1.1.66.7")
 """Not among the names of pydicom 3.0."""
@@ -141,7 +141,7 @@ class Forms:
         return ", ".join(name for is_there, name in named if is_there)
 
 
-def forms_of(destination: DestinationSettings, refused: Collection[str] = ()) -> Forms:
+def forms_of(destination: ReceiverSettings, refused: Collection[str] = ()) -> Forms:
     """Choose what a destination gets: what the site wants, less what the destination refuses."""
     wanted = Forms(
         segmentation=SegmentationForm(destination.segmentation),

@@ -1,0 +1,191 @@
+"""One attempt to send objects to a peer by C-STORE: what arrived, what it does not take, and why.
+
+Objects go in the order given, and the first that is not taken ends the attempt: those after it may
+refer to it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pynetdicom import build_context
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
+
+from config.errors import MidlineError, PeerError
+from node.peers import (
+    VERIFICATION,
+    Peer,
+    StoreFile,
+    Timeouts,
+    associated,
+    contexts_for,
+    read_store_file,
+    refusal_of,
+    send_file,
+)
+from node.status import Verdict, verdict_of
+
+FEW_ATTEMPTS = 3
+"""So often a peer is asked again that rejects a class without saying that it does not know it."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """An object on its way to one receiver.
+
+    Attributes
+    ----------
+    delivery_id
+        Number of the delivery in the index.
+    kind
+        ``SEG``, ``SR`` and so on.
+    sop_class_uid, sop_instance_uid
+        Of the object.
+    path
+        Its file.
+    """
+
+    delivery_id: int
+    kind: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Refused:
+    """One object that the peer does not take as it is.
+
+    Attributes
+    ----------
+    parcel
+        Which.
+    uid
+        What it does not take: SOP class or transfer syntax.
+    is_final
+        Whether that holds for every object of this kind, and not for this one alone.
+    answer
+        Its answer, in words for the administrator.
+    """
+
+    parcel: Parcel
+    uid: str
+    is_final: bool
+    answer: str
+
+
+@dataclass(frozen=True)
+class Sent:
+    """How one attempt to send went.
+
+    Attributes
+    ----------
+    arrived
+        Deliveries that the peer holds now.
+    refused
+        Objects that it does not take: those after them were not sent, since they may refer to
+        what is missing.
+    problem
+        What stopped the attempt before its end, in words for the administrator; empty if nothing.
+    retryable
+        Whether the problem may go away: a peer that knows us not may learn to, a lost file stays
+        lost.
+    """
+
+    arrived: tuple[int, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    problem: str = ""
+    retryable: bool = True
+
+
+Arrival = Callable[[Parcel], None]
+"""Is told at once of each object that arrived, so that a crash sends nothing twice."""
+
+
+def proposed_contexts(files: Sequence[StoreFile]) -> list[PresentationContext]:
+    """Presentation contexts for a set of files, and Verification.
+
+    An association of which nothing is accepted is aborted without a word: a peer that refuses all
+    our classes still takes Verification, and then we can tell.
+    """
+    return [*contexts_for(files), build_context(VERIFICATION)]
+
+
+def send_by_dimse(
+    parcels: Sequence[Parcel],
+    peer: Peer,
+    *,
+    calling_ae_title: str,
+    timeouts: Timeouts,
+    attempt: int,
+    on_arrival: Arrival,
+) -> Sent:
+    """Make one attempt on one association.
+
+    Parameters
+    ----------
+    parcels
+        In the order of sending.
+    attempt
+        Counts from 1; a class that is rejected without a clear reason is asked for a few times.
+    """
+    arrived: list[int] = []
+
+    def note(parcel: Parcel) -> None:
+        arrived.append(parcel.delivery_id)
+        on_arrival(parcel)
+
+    try:
+        files = [read_store_file(each.path) for each in parcels]
+        with associated(
+            peer, proposed_contexts(files), calling_ae_title=calling_ae_title, timeouts=timeouts
+        ) as association:
+            refused = _not_negotiated(association, peer, parcels, files)
+            if any(not each.is_final for each in refused) and attempt < FEW_ATTEMPTS:
+                return Sent(problem=refused[0].answer)
+            if refused:
+                return Sent(refused=refused)
+            stopped = _send(association, peer, parcels, files, note)
+    except PeerError as error:
+        return Sent(tuple(arrived), problem=str(error))
+    except MidlineError as error:
+        return Sent(tuple(arrived), problem=str(error), retryable=error.retryable)
+    return replace(stopped, arrived=tuple(arrived))
+
+
+def _send(
+    association: Association,
+    peer: Peer,
+    parcels: Sequence[Parcel],
+    files: Sequence[StoreFile],
+    note: Arrival,
+) -> Sent:
+    """Send file after file until one is not taken."""
+    for parcel, file in zip(parcels, files, strict=True):
+        status = send_file(association, file, peer=peer)
+        answer = f"{peer} answered 0x{status:04X}"
+        match verdict_of(status):
+            case Verdict.DONE:
+                note(parcel)
+            case Verdict.DEAD:
+                refused = Refused(parcel, file.sop_class_uid, is_final=False, answer=answer)
+                return Sent(refused=(refused,))
+            case Verdict.RETRY:
+                return Sent(problem=answer)
+    return Sent()
+
+
+def _not_negotiated(
+    association: Association,
+    peer: Peer,
+    parcels: Sequence[Parcel],
+    files: Sequence[StoreFile],
+) -> tuple[Refused, ...]:
+    """List the objects for which the association has no presentation context."""
+    found = []
+    for parcel, file in zip(parcels, files, strict=True):
+        refusal = refusal_of(association, file, peer=peer)
+        if refusal is not None:
+            found.append(Refused(parcel, refusal.uid, refusal.is_final, refusal.answer))
+    return tuple(found)

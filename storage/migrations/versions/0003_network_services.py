@@ -1,0 +1,131 @@
+"""Network services: commitment, evidence of completeness, retention, and the audit trail."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision: str = "0003"
+down_revision: str | None = "0002"
+
+COMMITMENT_STATES = (
+    "NOT_ASKED",
+    "REQUESTED",
+    "COMMITTED",
+    "FAILED",
+    "UNANSWERED",
+    "NOT_OFFERED",
+)
+TABLES = ("audit", "commitment_request", "commitment_item", "commitment")
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("study") as study:
+        study.add_column(sa.Column("expected_instances", sa.Integer(), nullable=True))
+        study.add_column(sa.Column("expected_by", sa.String(length=64), nullable=True))
+        study.add_column(sa.Column("files_removed_at", sa.DateTime(timezone=True), nullable=True))
+    with op.batch_alter_table("instance") as instance:
+        instance.add_column(sa.Column("geometry_json", sa.Text(), nullable=True))
+    with op.batch_alter_table("job") as job:
+        job.add_column(sa.Column("selection_json", sa.Text(), nullable=True))
+    _extend_deliveries()
+    _create_commitments()
+    _create_audit()
+
+
+def downgrade() -> None:
+    for table in TABLES:
+        op.drop_table(table)
+    with op.batch_alter_table("delivery", table_kwargs={"sqlite_autoincrement": True}) as delivery:
+        delivery.drop_constraint(op.f("ck_delivery_commitment"), type_="check")
+        for column in ("committed_at", "commitment_error", "commitment"):
+            delivery.drop_column(column)
+    with op.batch_alter_table("job") as job:
+        job.drop_column("selection_json")
+    with op.batch_alter_table("instance") as instance:
+        instance.drop_column("geometry_json")
+    with op.batch_alter_table("study") as study:
+        for column in ("files_removed_at", "expected_by", "expected_instances"):
+            study.drop_column(column)
+
+
+def _extend_deliveries() -> None:
+    names = ", ".join(f"'{state}'" for state in COMMITMENT_STATES)
+    with op.batch_alter_table("delivery", table_kwargs={"sqlite_autoincrement": True}) as delivery:
+        delivery.add_column(
+            sa.Column(
+                "commitment", sa.String(length=16), nullable=False, server_default="NOT_ASKED"
+            )
+        )
+        delivery.add_column(sa.Column("commitment_error", sa.Text(), nullable=True))
+        delivery.add_column(sa.Column("committed_at", sa.DateTime(timezone=True), nullable=True))
+        delivery.create_check_constraint(op.f("ck_delivery_commitment"), f"commitment IN ({names})")
+    with op.batch_alter_table("delivery", table_kwargs={"sqlite_autoincrement": True}) as delivery:
+        # only the rows that were there needed it
+        delivery.alter_column("commitment", server_default=None)
+
+
+def _create_commitments() -> None:
+    op.create_table(
+        "commitment",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("transaction_uid", sa.String(length=64), nullable=False),
+        sa.Column("job_id", sa.Integer(), nullable=False),
+        sa.Column("destination", sa.String(length=64), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_commitment"),
+        sa.UniqueConstraint("transaction_uid", name="uq_commitment_transaction_uid"),
+        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name="fk_commitment_job_id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_commitment_answered_at_requested_at", "commitment", ["answered_at", "requested_at"]
+    )
+    op.create_table(
+        "commitment_item",
+        sa.Column("commitment_id", sa.Integer(), nullable=False),
+        sa.Column("delivery_id", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("commitment_id", "delivery_id", name="pk_commitment_item"),
+        sa.ForeignKeyConstraint(
+            ["commitment_id"], ["commitment.id"], name="fk_commitment_item_commitment_id"
+        ),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"], ["delivery.id"], name="fk_commitment_item_delivery_id"
+        ),
+    )
+    op.create_table(
+        "commitment_request",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("transaction_uid", sa.String(length=64), nullable=False),
+        sa.Column("calling_ae_title", sa.String(length=16), nullable=False),
+        sa.Column("items_json", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reported_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_commitment_request"),
+        sa.UniqueConstraint(
+            "calling_ae_title",
+            "transaction_uid",
+            name="uq_commitment_request_calling_ae_title_transaction_uid",
+        ),
+        sqlite_autoincrement=True,
+    )
+
+
+def _create_audit() -> None:
+    op.create_table(
+        "audit",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("event", sa.String(length=64), nullable=False),
+        sa.Column("outcome", sa.Integer(), nullable=False),
+        sa.Column("message_json", sa.Text(), nullable=False),
+        sa.Column("previous_sha256", sa.String(length=64), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("forwarded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_audit"),
+        sa.UniqueConstraint("sha256", name="uq_audit_sha256"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_audit_forwarded_at", "audit", ["forwarded_at"])

@@ -1,0 +1,47 @@
+"""Frozen values that storage hands out, and the states with the moves between them.
+
+Rows never leave storage; only storage changes a state. Times are aware and in UTC, paths are
+relative to the root of the file store.
+"""
+
+from storage.records.deliveries import (
+    Backlog,
+    CommitmentState,
+    DeliveryRecord,
+    DeliveryState,
+    RefusalRecord,
+)
+from storage.records.jobs import JobRecord, JobState, NewResult, ResultRecord
+from storage.records.studies import (
+    CompleteStudy,
+    ConflictKind,
+    ConflictRecord,
+    ReceivedInstance,
+    Registration,
+    StoredInstance,
+    StudyRecord,
+    StudyState,
+)
+from storage.records.workers import NewWorker, WorkerRecord
+
+__all__ = [
+    "Backlog",
+    "CommitmentState",
+    "CompleteStudy",
+    "ConflictKind",
+    "ConflictRecord",
+    "DeliveryRecord",
+    "DeliveryState",
+    "JobRecord",
+    "JobState",
+    "NewResult",
+    "NewWorker",
+    "ReceivedInstance",
+    "RefusalRecord",
+    "Registration",
+    "ResultRecord",
+    "StoredInstance",
+    "StudyRecord",
+    "StudyState",
+    "WorkerRecord",
+]
