@@ -15,7 +15,7 @@ from config.log import log_scope
 from config.settings import DeliverySettings, DestinationSettings, Settings
 from node.encoding import encode_for, uids_of
 from node.engine import Json
-from node.peers import Peer, Timeouts
+from node.peers import Caller, Peer
 from node.sending import Parcel, Refused, Sent, send_by_dimse
 from node.workplace import Workplace, record_results
 from storage.records import DeliveryRecord
@@ -39,11 +39,13 @@ class Courier:
     place
         Where results and deliveries are kept, and where the next attempt is enqueued.
     settings
-        Destinations, retries and time-outs of the site.
+        Destinations and retries of the site.
+    caller
+        As whom to call.
     """
 
-    def __init__(self, place: Workplace, settings: Settings) -> None:
-        self._place, self._settings = place, settings
+    def __init__(self, place: Workplace, settings: Settings, caller: Caller) -> None:
+        self._place, self._settings, self._caller = place, settings, caller
         self._destinations = {d.name: d for d in settings.destinations}
         self._chance = random.Random()  # noqa: S311 - spreads retries, keeps no secret
 
@@ -78,8 +80,7 @@ class Courier:
         return send_by_dimse(
             parcels,
             Peer(target.ae_title, target.host, target.port),
-            calling_ae_title=self._settings.node.ae_title,
-            timeouts=self._timeouts(),
+            caller=self._caller,
             attempt=attempt,
             on_arrival=self._mark_sent,
         )
@@ -174,12 +175,3 @@ class Courier:
         except Exception as error:  # noqa: BLE001 - silence would be worse than a lost form
             logger.error("no other form could be written: %s", type(error).__name__)  # noqa: TRY400
             return {"results": []}
-
-    def _timeouts(self) -> Timeouts:
-        delivery = self._settings.delivery
-        return Timeouts(
-            connection_seconds=delivery.connection_timeout_seconds,
-            acse_seconds=delivery.acse_timeout_seconds,
-            dimse_seconds=delivery.dimse_timeout_seconds,
-            network_seconds=delivery.network_timeout_seconds,
-        )

@@ -6,6 +6,7 @@ a caller only asks whether a retry helps (`config.errors`).
 
 import contextlib
 import logging
+import ssl
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -54,11 +55,14 @@ class Peer:
         Its application entity title.
     host, port
         Where it listens.
+    tls
+        Whether it speaks TLS.
     """
 
     ae_title: str
     host: str
     port: int
+    tls: bool = False
 
     def __str__(self) -> str:
         """``AET@host:port``, as the command line writes it."""
@@ -73,6 +77,25 @@ class Timeouts:
     acse_seconds: float = 15.0
     dimse_seconds: float = 60.0
     network_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Caller:
+    """As whom the node calls a peer, and how.
+
+    Attributes
+    ----------
+    ae_title
+        Calling application entity title.
+    timeouts
+        How patiently.
+    tls
+        Client context for peers that speak TLS; None if there are no certificates.
+    """
+
+    ae_title: str
+    timeouts: Timeouts
+    tls: ssl.SSLContext | None = None
 
 
 @dataclass(frozen=True)
@@ -150,8 +173,7 @@ def associated(
     peer: Peer,
     contexts: Sequence[PresentationContext],
     *,
-    calling_ae_title: str,
-    timeouts: Timeouts,
+    caller: Caller,
 ) -> Iterator[Association]:
     """Open an association, and release it at the end (PS3.8 7.1, 7.2).
 
@@ -163,7 +185,8 @@ def associated(
         A permanent rejection: a wrong AE title, or a calling AE that the peer does not know.
     """
     hardening.install()
-    ae = AE(ae_title=calling_ae_title)
+    timeouts = caller.timeouts
+    ae = AE(ae_title=caller.ae_title)
     ae.connection_timeout = timeouts.connection_seconds
     ae.acse_timeout = timeouts.acse_seconds
     ae.dimse_timeout = timeouts.dimse_seconds
@@ -235,7 +258,7 @@ def _why_not(association: Association, peer: Peer) -> PeerUnavailableError | Pee
     return PeerUnavailableError(text) if answer.result == 2 else PeerRefusedError(text)
 
 
-def echo(peer: Peer, *, calling_ae_title: str, timeouts: Timeouts) -> float:
+def echo(peer: Peer, *, caller: Caller) -> float:
     """Verify a peer by C-ECHO (PS3.4 Annex A).
 
     Returns
@@ -249,9 +272,7 @@ def echo(peer: Peer, *, calling_ae_title: str, timeouts: Timeouts) -> float:
         As `associated`; also if the peer answers no Success.
     """
     contexts = [build_context(VERIFICATION)]
-    with associated(
-        peer, contexts, calling_ae_title=calling_ae_title, timeouts=timeouts
-    ) as association:
+    with associated(peer, contexts, caller=caller) as association:
         if not association.accepted_contexts:
             raise PeerRefusedError(f"{peer} does not offer Verification")
         started = time.perf_counter()

@@ -15,6 +15,7 @@ from config.errors import SettingsError
 from config.settings import Settings
 from ml.checkpoint import ModelCard, Thresholds, card_path, read_card
 from ml.inference import Precision, Segmenter
+from node.caller import caller_of
 from node.custody import Stores
 from node.delivery import Courier
 from node.engine import Queues, migrate, new_executor_id, run_analyser, run_deliverer
@@ -159,7 +160,7 @@ def run_analysis(settings: Settings, stop: threading.Event) -> None:
 def run_delivery(settings: Settings, stop: threading.Event) -> None:
     """Deliver results until stopped."""
     place = _workplace(settings, "deliver", read_card(card_path(weights_path(settings))))
-    courier = Courier(place, settings)
+    courier = Courier(place, settings, caller_of(settings))
     run_deliverer(
         place.database,
         Deliverer(place, courier),

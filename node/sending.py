@@ -15,9 +15,9 @@ from pynetdicom.presentation import PresentationContext
 from config.errors import MidlineError, PeerError
 from node.peers import (
     VERIFICATION,
+    Caller,
     Peer,
     StoreFile,
-    Timeouts,
     associated,
     contexts_for,
     read_store_file,
@@ -116,8 +116,7 @@ def send_by_dimse(
     parcels: Sequence[Parcel],
     peer: Peer,
     *,
-    calling_ae_title: str,
-    timeouts: Timeouts,
+    caller: Caller,
     attempt: int,
     on_arrival: Arrival,
 ) -> Sent:
@@ -138,9 +137,7 @@ def send_by_dimse(
 
     try:
         files = [read_store_file(each.path) for each in parcels]
-        with associated(
-            peer, proposed_contexts(files), calling_ae_title=calling_ae_title, timeouts=timeouts
-        ) as association:
+        with associated(peer, proposed_contexts(files), caller=caller) as association:
             refused = _not_negotiated(association, peer, parcels, files)
             if any(not each.is_final for each in refused) and attempt < FEW_ATTEMPTS:
                 return Sent(problem=refused[0].answer)

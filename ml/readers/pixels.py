@@ -1,102 +1,47 @@
 """Stored pixel values, decoded frame by frame, whatever the transfer syntax.
 
 Nothing is decoded before the size that the header announces, and the size that the codestream
-itself announces, are known and within limits. One decoder is used for each syntax, so that the same
-bytes always give the same values.
+itself announces, are known and within limits. Native values are read here; encoded frames are
+decoded in another process, since codecs are C code.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import islice
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate, generate_frames
-from pydicom.pixels.decoders.base import get_decoder
+from pydicom.encaps import generate_frames
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
     UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
     JPEGBaseline8Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
     JPEGLSNearLossless,
     RLELossless,
 )
 
-from config.errors import UnreadableInputError
+from config.errors import MidlineError, UnreadableInputError
+from ml.readers import isolation
 from ml.readers.attributes import text_of, whole_of
-from ml.readers.codestream import Codestream, codestream_of
+from ml.readers.codecs import PixelFormat, available_syntaxes, is_available, with_pydicom
+from ml.readers.codestream import codestream_of
 from ml.readers.part10 import quiet
+
+__all__ = [
+    "LARGEST_PIXEL_DATA_BYTES",
+    "MOST_ROWS_OR_COLUMNS",
+    "PixelFormat",
+    "decoded_frames",
+    "is_lossy",
+    "pixel_format",
+    "supported_transfer_syntaxes",
+]
 
 LARGEST_PIXEL_DATA_BYTES = 2 << 30
 MOST_ROWS_OR_COLUMNS = 2048
 
-# name of pydicom's decoding plugin; for the JPEG 2000 family openjpeg is called directly
-_DECODERS: dict[UID, str] = {
-    ExplicitVRLittleEndian: "",
-    ImplicitVRLittleEndian: "",
-    DeflatedExplicitVRLittleEndian: "",
-    ExplicitVRBigEndian: "",
-    JPEGLossless: "gdcm",
-    JPEGLosslessSV1: "gdcm",
-    JPEGLSLossless: "pyjpegls",
-    JPEGLSNearLossless: "pyjpegls",
-    JPEG2000Lossless: "openjpeg",
-    JPEG2000: "openjpeg",
-    HTJ2KLossless: "openjpeg",
-    HTJ2KLosslessRPCL: "openjpeg",
-    HTJ2K: "openjpeg",
-    RLELossless: "pydicom",
-    JPEGBaseline8Bit: "pillow",
-}
 _LOSSY = frozenset((JPEGLSNearLossless, JPEG2000, HTJ2K, JPEGBaseline8Bit))
-
-
-@dataclass(frozen=True)
-class PixelFormat:
-    """How pixel values are stored (PS3.3 C.7.6.3), within the limits of what is decoded.
-
-    Attributes
-    ----------
-    transfer_syntax_uid
-        Of the data set; one that can be decoded here.
-    rows, columns, num_frames
-        Size of a frame in pixels, and how many there are.
-    bits_allocated, bits_stored
-        Of a pixel; allocated 8 or 16.
-    is_signed
-        Two's complement (Pixel Representation 1).
-    """
-
-    transfer_syntax_uid: UID
-    rows: int
-    columns: int
-    num_frames: int
-    bits_allocated: int
-    bits_stored: int
-    is_signed: bool
-
-    @property
-    def dtype(self) -> np.dtype[np.integer]:
-        """Of a decoded pixel: little endian."""
-        return np.dtype(f"<{'i' if self.is_signed else 'u'}{self.bits_allocated // 8}")
-
-    @property
-    def frame_bytes(self) -> int:
-        """Length of a decoded frame."""
-        return self.rows * self.columns * self.bits_allocated // 8
 
 
 def supported_transfer_syntaxes() -> tuple[str, ...]:
@@ -104,7 +49,7 @@ def supported_transfer_syntaxes() -> tuple[str, ...]:
 
     JPEG Extended (…4.51) is not among them: no decoder at hand takes its 12-bit samples.
     """
-    return tuple(str(syntax) for syntax in _DECODERS if _is_available(syntax))
+    return tuple(str(syntax) for syntax in available_syntaxes())
 
 
 def is_lossy(header: Dataset) -> bool:
@@ -127,7 +72,7 @@ def pixel_format(header: Dataset) -> PixelFormat:
         encoded in a syntax without a decoder.
     """
     syntax = UID(text_of(header.file_meta, "TransferSyntaxUID"))
-    if syntax not in _DECODERS or not _is_available(syntax):
+    if not is_available(syntax):
         raise UnreadableInputError("there is no decoder for the transfer syntax of an image")
     samples = whole_of(header, "SamplesPerPixel")
     if samples != 1:
@@ -185,6 +130,8 @@ def decoded_frames(dataset: Dataset, stored: PixelFormat) -> Iterator[NDArray[np
     ------
     UnreadableInputError
         If there are fewer frames than announced, or one of them cannot be decoded.
+    ResourceError
+        If there is no process to decode them.
     """
     count = 0
     frames = _encapsulated if stored.transfer_syntax_uid.is_encapsulated else _native
@@ -192,19 +139,12 @@ def decoded_frames(dataset: Dataset, stored: PixelFormat) -> Iterator[NDArray[np
         for frame in islice(frames(dataset, stored), stored.num_frames):
             yield frame.astype(stored.dtype, copy=False)
             count += 1
-    except UnreadableInputError:
+    except MidlineError:
         raise
-    except Exception as error:  # decoders raise anything on foreign bytes
+    except Exception as error:  # pydicom raises anything on foreign bytes
         raise UnreadableInputError("pixel data cannot be decoded") from error
     if count < stored.num_frames:
         raise UnreadableInputError(f"there are {count} of {stored.num_frames} frames")
-
-
-def _is_available(syntax: UID) -> bool:
-    plugin = _DECODERS[syntax]
-    if plugin == "openjpeg":
-        return find_spec("openjpeg") is not None
-    return not plugin or plugin in get_decoder(syntax).available_plugins
 
 
 def _native(dataset: Dataset, stored: PixelFormat) -> Iterator[NDArray[np.integer]]:
@@ -215,7 +155,9 @@ def _native(dataset: Dataset, stored: PixelFormat) -> Iterator[NDArray[np.intege
         raise UnreadableInputError("pixel data are shorter than rows, columns and bits announce")
     pixel_vr = element.VR if element.VR in ("OB", "OW") else "OW"
     for index in range(stored.num_frames):
-        yield _pydicom(pixels, stored, index=index, num_frames=stored.num_frames, pixel_vr=pixel_vr)
+        yield with_pydicom(
+            pixels, stored, index=index, num_frames=stored.num_frames, pixel_vr=pixel_vr
+        )
 
 
 def _encapsulated(dataset: Dataset, stored: PixelFormat) -> Iterator[NDArray[np.integer]]:
@@ -231,60 +173,15 @@ def _encapsulated(dataset: Dataset, stored: PixelFormat) -> Iterator[NDArray[np.
         # no codec for 16-bit greyscale doubles what it encodes; this bounds run lengths too
         if len(frame) > 2 * stored.frame_bytes + 65536:
             raise UnreadableInputError("an encoded frame is longer than any that is decoded")
-        yield _frame(frame, stored)
+        if stored.transfer_syntax_uid != RLELossless:
+            _check_codestream(frame, stored)
+        yield isolation.decode(frame, stored)
 
 
-def _frame(frame: bytes, stored: PixelFormat) -> NDArray[np.integer]:
-    """Decode one encoded frame (PS3.5 A.4)."""
-    if stored.transfer_syntax_uid == RLELossless:
-        return _pydicom(encapsulate([frame]), stored)
+def _check_codestream(frame: bytes, stored: PixelFormat) -> None:
+    """Make sure that a frame decodes to what its header announces, before it is decoded."""
     announced = codestream_of(frame)
     if announced[:3] != (stored.rows, stored.columns, 1):
         raise UnreadableInputError("a codestream has another size than its header announces")
     if announced.precision > stored.bits_allocated:
         raise UnreadableInputError("a codestream has more bits than its header announces")
-    if _DECODERS[stored.transfer_syntax_uid] == "openjpeg":
-        return _openjpeg(frame, announced, stored)
-    return _pydicom(encapsulate([frame]), stored)
-
-
-def _pydicom(
-    pixels: bytes,
-    stored: PixelFormat,
-    *,
-    index: int = 0,
-    num_frames: int = 1,
-    pixel_vr: str = "OB",
-) -> NDArray[np.integer]:
-    # the type of these options is not what pydicom declares
-    options: dict[str, Any] = {
-        "rows": stored.rows,
-        "columns": stored.columns,
-        "number_of_frames": num_frames,
-        "samples_per_pixel": 1,
-        "photometric_interpretation": "MONOCHROME2",
-        "pixel_keyword": "PixelData",
-        "pixel_vr": pixel_vr,
-        "pixel_representation": int(stored.is_signed),
-        "bits_allocated": stored.bits_allocated,
-        "bits_stored": stored.bits_stored,
-        "correct_unused_bits": False,
-    }
-    decoder = get_decoder(stored.transfer_syntax_uid)
-    plugin = _DECODERS[stored.transfer_syntax_uid]
-    with quiet():
-        values, _ = decoder.as_array(
-            pixels, index=index, raw=True, decoding_plugin=plugin, **options
-        )
-    return values
-
-
-def _openjpeg(frame: bytes, announced: Codestream, stored: PixelFormat) -> NDArray[np.integer]:
-    from openjpeg.utils import decode  # noqa: PLC0415 - optional: see `_is_available`
-
-    values: NDArray[np.integer] = decode(frame).astype(stored.dtype)
-    if announced.is_signed != stored.is_signed:
-        # signed values that were encoded as unsigned ones, or the other way: read the bits again
-        unused = stored.bits_allocated - announced.precision
-        values = (values << unused) >> unused
-    return values

@@ -10,9 +10,9 @@ from pathlib import Path
 from config.errors import PeerError, PeerRefusedError, UnreadableInputError, UsageError
 from node.peers import (
     MOST_CONTEXTS,
+    Caller,
     Peer,
     StoreFile,
-    Timeouts,
     associated,
     contexts_for,
     read_store_file,
@@ -118,8 +118,7 @@ def send_files(
     files: Sequence[StoreFile],
     peer: Peer,
     *,
-    calling_ae_title: str,
-    timeouts: Timeouts,
+    caller: Caller,
     associations: int = 1,
     sent: Callable[[], None] = lambda: None,
 ) -> Tally:
@@ -129,8 +128,8 @@ def send_files(
     ----------
     files
         What to send.
-    peer, calling_ae_title, timeouts
-        To whom, as whom, and how patiently.
+    peer, caller
+        To whom, and as whom.
     associations
         So many are open at the same time, each with its share of the files.
     sent
@@ -141,9 +140,7 @@ def send_files(
     def send(part: Sequence[StoreFile]) -> None:
         done = 0
         try:
-            with associated(
-                peer, contexts_for(part), calling_ae_title=calling_ae_title, timeouts=timeouts
-            ) as association:
+            with associated(peer, contexts_for(part), caller=caller) as association:
                 for file in part:
                     if given_up.is_set():
                         break

@@ -1,5 +1,6 @@
 """Commands for trying and testing: analyse a folder, talk to a peer, make synthetic studies."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,6 +8,7 @@ import typer
 
 from config.errors import UsageError
 from config.settings import Settings
+from node.caller import caller_of
 from node.cli.border import complain
 from node.cli.output import (
     AsJson,
@@ -18,7 +20,7 @@ from node.cli.output import (
 )
 from node.cli.sending import find_files, parse_peer, send_files
 from node.cli.site import settings_for_person, with_analysis
-from node.peers import Timeouts
+from node.peers import Caller
 from node.peers import echo as verify
 
 Folder = Annotated[
@@ -91,8 +93,7 @@ def send(
         tally = send_files(
             files,
             peer,
-            calling_ae_title=calling_ae_title or settings.node.ae_title,
-            timeouts=timeouts(settings),
+            caller=_caller(settings, calling_ae_title),
             associations=associations,
             sent=bar.step,
         )
@@ -115,26 +116,17 @@ def echo(
 ) -> None:
     """Ask a peer whether it is there, by C-ECHO."""
     called, settings = parse_peer(peer), settings_for_person(context)
-    seconds = verify(
-        called,
-        calling_ae_title=calling_ae_title or settings.node.ae_title,
-        timeouts=timeouts(settings),
-    )
+    seconds = verify(called, caller=_caller(settings, calling_ae_title))
     if as_json:
         write_json({"peer": str(called), "milliseconds": round(1000 * seconds, 3)})
     else:
         typer.echo(f"{called} answered in {1000 * seconds:.1f} ms")
 
 
-def timeouts(settings: Settings) -> Timeouts:
-    """Take the time-outs of deliveries for whatever a person sends."""
-    delivery = settings.delivery
-    return Timeouts(
-        connection_seconds=delivery.connection_timeout_seconds,
-        acse_seconds=delivery.acse_timeout_seconds,
-        dimse_seconds=delivery.dimse_timeout_seconds,
-        network_seconds=delivery.network_timeout_seconds,
-    )
+def _caller(settings: Settings, ae_title: str | None) -> Caller:
+    """Call as this node, or under the title that a person chose."""
+    caller = caller_of(settings)
+    return caller if ae_title is None else replace(caller, ae_title=ae_title)
 
 
 def synth(

@@ -108,8 +108,7 @@ def _send(study: SyntheticStudy, node: site.DemoNode, tell: Tell) -> float:
     with associated(
         node.peer,
         contexts_for(files),
-        calling_ae_title=site.SENDER,
-        timeouts=site.TIMEOUTS,
+        caller=site.CALLER,
     ) as association:
         for file in files:
             status = send_file(association, file, peer=node.peer)

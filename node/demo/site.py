@@ -15,7 +15,7 @@ from pathlib import Path
 
 from config.errors import MidlineError, PeerError, UsageError
 from config.settings import Settings, load_settings
-from node.peers import Peer, Timeouts, echo
+from node.peers import Caller, Peer, Timeouts, echo
 from storage.database import Database
 
 MARK = ".midline-demo"
@@ -26,7 +26,10 @@ LOG, SETTINGS, DATA = "node.log", "settings.toml", "node"
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 LOOK_SECONDS = 0.1
-TIMEOUTS = Timeouts(connection_seconds=5, acse_seconds=30, dimse_seconds=60, network_seconds=60)
+CALLER = Caller(
+    SENDER,
+    Timeouts(connection_seconds=5, acse_seconds=30, dimse_seconds=60, network_seconds=60),
+)
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,7 @@ def _answers(node: DemoNode) -> bool:
         if probe.connect_ex((node.peer.host, node.peer.port)) != 0:
             return False
     try:
-        echo(node.peer, calling_ae_title=SENDER, timeouts=TIMEOUTS)
+        echo(node.peer, caller=CALLER)
     except PeerError:
         return False
     return True

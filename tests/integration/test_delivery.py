@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from config.settings import DeliverySettings, DestinationSettings, NodeSettings, Settings
 from ml.checkpoint import Thresholds
 from ml.volume import Subtype
+from node.caller import caller_of
 from node.delivery import Courier, pause_after
 from node.engine import Queues, migrate
 from node.peers import Peer
@@ -34,6 +35,7 @@ from tests.support.result_inputs import (
 )
 
 NOW = datetime.now(UTC)
+CALLER = caller_of(Settings())
 
 
 class Site:
@@ -64,7 +66,7 @@ class Site:
             MODEL,
             Thresholds(0.3, 0.6, {subtype.name: 0.5 for subtype in Subtype}),
         )
-        self.courier = Courier(self.place, self.settings)
+        self.courier = Courier(self.place, self.settings, CALLER)
         self.job_id = self._finished_job()
 
     def _finished_job(self) -> int:
@@ -234,7 +236,7 @@ def test_a_destination_that_left_the_settings_is_dead(site: SiteMaker) -> None:
     with running_pacs() as pacs:
         there = site(pacs.peer)
         gone = there.settings.model_copy(update={"destinations": ()})
-        Courier(there.place, gone).send(there.job_id, "pacs", 1)
+        Courier(there.place, gone, CALLER).send(there.job_id, "pacs", 1)
         assert pacs.received == []
     assert there.states() == [DeliveryState.DEAD, DeliveryState.DEAD]
 

@@ -21,7 +21,7 @@ from node.documents.network import CHECKS, REJECTS, Check
 from node.engine import Queues, migrate
 from node.handlers import status_of
 from node.listener import start_server
-from node.peers import MOST_CONTEXTS, VERIFICATION, Peer, Timeouts, associated
+from node.peers import MOST_CONTEXTS, VERIFICATION, Caller, Peer, Timeouts, associated
 from node.reception import Request
 from node.status import StoreStatus
 from storage.database import Database
@@ -100,9 +100,7 @@ def accepted(site: Site, pairs: Sequence[tuple[str, Sequence[str]]]) -> set[tupl
         contexts = [build_context(a, list(t)) for a, t in pairs[start : start + size]]
         # an association on which nothing is accepted is aborted by its requestor
         contexts.append(build_context(VERIFICATION, "1.2.840.10008.1.2"))
-        with associated(
-            site.peer, contexts, calling_ae_title="CT1", timeouts=TIMEOUTS
-        ) as association:
+        with associated(site.peer, contexts, caller=Caller("CT1", TIMEOUTS)) as association:
             found |= {
                 (str(each.abstract_syntax), str(each.transfer_syntax[0]))
                 for each in association.accepted_contexts
@@ -184,7 +182,7 @@ def test_what_is_proposed_to_a_destination_is_what_the_document_says() -> None:
         (peer.host, peer.port), block=False, evt_handlers=[(evt.EVT_ACCEPTED, note)]
     )
     assert server is not None
-    with associated(peer, contexts, calling_ae_title="MIDLINE", timeouts=TIMEOUTS):
+    with associated(peer, contexts, caller=Caller("MIDLINE", TIMEOUTS)):
         (requestor,) = seen
     server.shutdown()
     assert requestor.ae_title.strip() == property_in(told, "Calling AE title")

@@ -20,6 +20,7 @@ from pydicom.uid import (
 
 from config.errors import Reason
 from config.settings import DestinationSettings, Settings
+from node.caller import caller_of
 from node.custody import Stores
 from node.delivery import Courier
 from node.engine import Queues, migrate
@@ -36,6 +37,7 @@ from tests.support.result_inputs import MODEL, NODE
 from tests.unit.ml.test_inference import CARD, BrightIsBlood, segmenter
 
 MOST_ATTEMPTS = 8
+CALLER = caller_of(Settings())
 
 
 class Sender:
@@ -51,7 +53,7 @@ class Sender:
         }
         destination = DestinationSettings.model_validate(described)
         self.site = replace(site, place=replace(site.place, destinations=(destination,)))
-        self.courier = Courier(self.site.place, Settings(destinations=(destination,)))
+        self.courier = Courier(self.site.place, Settings(destinations=(destination,)), CALLER)
 
     def deliver(self, images: list[Dataset]) -> int:
         """Analyse a study, and make attempts until nothing is left to be sent; the job."""
@@ -306,7 +308,7 @@ def test_destinations_of_different_forms_get_their_own_and_share_what_is_alike(s
         both = (pacs, other)
         site = replace(sender.site, place=replace(sender.site.place, destinations=both))
         job = site.analyse(bleeding())
-        courier = Courier(site.place, Settings(destinations=both))
+        courier = Courier(site.place, Settings(destinations=both), CALLER)
         for name in ("pacs", "plain"):
             courier.send(job.id, name, 1)
         assert kinds(rich.received) == ["SEG", "OT page", "SR"]

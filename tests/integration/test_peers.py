@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import PeerRefusedError, PeerUnavailableError
-from node.peers import Peer, StoreFile, Timeouts, contexts_for, echo
+from node.peers import Caller, Peer, StoreFile, Timeouts, contexts_for, echo
 from tests.support.pacs import SEGMENTATION, free_port, running_pacs
 
 TIMEOUTS = Timeouts(connection_seconds=2, acse_seconds=2, dimse_seconds=2, network_seconds=5)
@@ -15,20 +15,20 @@ EXPLICIT = "1.2.840.10008.1.2.1"
 
 def test_a_living_peer_answers_an_echo() -> None:
     with running_pacs() as pacs:
-        assert 0 < echo(pacs.peer, calling_ae_title="MIDLINE", timeouts=TIMEOUTS) < 2
+        assert 0 < echo(pacs.peer, caller=Caller("MIDLINE", TIMEOUTS)) < 2
 
 
 def test_a_peer_that_is_down_is_worth_a_retry() -> None:
     nobody = Peer("PACS", "127.0.0.1", free_port())
     with pytest.raises(PeerUnavailableError, match=r"no association with PACS@127\.0\.0\.1"):
-        echo(nobody, calling_ae_title="MIDLINE", timeouts=TIMEOUTS)
+        echo(nobody, caller=Caller("MIDLINE", TIMEOUTS))
 
 
 def test_a_peer_with_another_ae_title_refuses() -> None:
     with running_pacs() as pacs:
         wrong = Peer("OTHER", pacs.peer.host, pacs.peer.port)
         with pytest.raises(PeerRefusedError, match="another AE title"):
-            echo(wrong, calling_ae_title="MIDLINE", timeouts=TIMEOUTS)
+            echo(wrong, caller=Caller("MIDLINE", TIMEOUTS))
 
 
 def test_a_peer_that_does_not_know_us_refuses() -> None:
@@ -36,7 +36,7 @@ def test_a_peer_that_does_not_know_us_refuses() -> None:
         running_pacs(calling_ae_titles=("SOMEBODY",)) as pacs,
         pytest.raises(PeerRefusedError, match="does not know our AE title"),
     ):
-        echo(pacs.peer, calling_ae_title="MIDLINE", timeouts=TIMEOUTS)
+        echo(pacs.peer, caller=Caller("MIDLINE", TIMEOUTS))
 
 
 def test_each_stored_syntax_gets_a_context_of_its_own() -> None:

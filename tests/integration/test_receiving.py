@@ -17,7 +17,7 @@ from node.completion import sweep
 from node.custody import Stores
 from node.engine import Queues, migrate
 from node.listener import ACCEPTED_CLASSES, start_server
-from node.peers import Peer, Timeouts, associated, echo
+from node.peers import Caller, Peer, Timeouts, associated, echo
 from node.reception import Request
 from storage.database import Database
 from storage.files import FileStore
@@ -66,7 +66,7 @@ class Site:
             return [conflict.kind for conflict in transaction.studies.conflicts()]
 
     def is_alive(self) -> bool:
-        return echo(self.peer, calling_ae_title="CT1", timeouts=TIMEOUTS) > 0
+        return echo(self.peer, caller=Caller("CT1", TIMEOUTS)) > 0
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ def test_ct_classes_are_accepted_in_every_syntax_that_can_be_decoded(site: Site)
     syntaxes = supported_transfer_syntaxes()
     assert len(syntaxes) >= 14
     contexts = [build_context(each, s) for each in ACCEPTED_CLASSES for s in syntaxes]
-    with associated(site.peer, contexts, calling_ae_title="CT1", timeouts=TIMEOUTS) as association:
+    with associated(site.peer, contexts, caller=Caller("CT1", TIMEOUTS)) as association:
         accepted = {
             (c.abstract_syntax, c.transfer_syntax[0]) for c in association.accepted_contexts
         }

@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import _config, build_context
 from pynetdicom.association import Association
 
-from node.peers import Peer, Timeouts, associated
+from node.peers import Caller, Peer, Timeouts, associated
 from node.reception import Request
 
 TIMEOUTS = Timeouts(connection_seconds=5, acse_seconds=10, dimse_seconds=30, network_seconds=30)
@@ -42,7 +42,7 @@ def request_for(ds: Dataset, *, data_set: bytes | None = None) -> Request:
 def calling(peer: Peer, classes: Iterable[str], *, ae_title: str = "CT1") -> Iterator[Association]:
     """Open an association that proposes some classes in Explicit VR Little Endian."""
     contexts = [build_context(each, ExplicitVRLittleEndian) for each in classes]
-    with associated(peer, contexts, calling_ae_title=ae_title, timeouts=TIMEOUTS) as association:
+    with associated(peer, contexts, caller=Caller(ae_title, TIMEOUTS)) as association:
         yield association
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from config.errors import PeerError
-from node.peers import Peer, Timeouts, echo
+from node.peers import Caller, Peer, Timeouts, echo
 from tests.support.pacs import free_port
 from tests.support.waiting import eventually
 
@@ -48,7 +48,7 @@ class Service:
     def answers(self) -> bool:
         """Whether it answers C-ECHO."""
         try:
-            return echo(self.peer, calling_ae_title="CT1", timeouts=TIMEOUTS) > 0
+            return echo(self.peer, caller=Caller("CT1", TIMEOUTS)) > 0
         except PeerError:
             return False
 
