@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from config.errors import DatabaseBusyError, SettingsError, StorageError, StorageFullError
+from storage.audit import AuditTrail
 from storage.index import StudyIndex
 from storage.jobs import Jobs
 from storage.migrations import configuration
@@ -62,6 +63,11 @@ class Transaction:
     def refusals(self) -> Refusals:
         """What destinations do not take."""
         return Refusals(self.session)
+
+    @cached_property
+    def audit(self) -> AuditTrail:
+        """What was done with studies, by whom."""
+        return AuditTrail(self.session)
 
     @cached_property
     def workers(self) -> Workers:

@@ -4,6 +4,7 @@ Rows never leave storage; only storage changes a state. Times are aware and in U
 relative to the root of the file store.
 """
 
+from storage.records.audit import AuditFault, AuditHead, AuditRecord
 from storage.records.deliveries import (
     Backlog,
     CommitmentState,
@@ -25,6 +26,9 @@ from storage.records.studies import (
 from storage.records.workers import NewWorker, WorkerRecord
 
 __all__ = [
+    "AuditFault",
+    "AuditHead",
+    "AuditRecord",
     "Backlog",
     "CommitmentState",
     "CompleteStudy",
