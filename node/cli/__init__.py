@@ -9,6 +9,7 @@ import typer
 
 from node.cli import (
     data,
+    database,
     destinations,
     documents,
     evaluating,
@@ -84,6 +85,7 @@ for panel, command in COMMANDS:
     app.command(rich_help_panel=panel)(command)
 app.add_typer(queue.app, name="queue", rich_help_panel=LOOK)
 app.add_typer(destinations.app, name="destinations", rich_help_panel=LOOK)
+app.add_typer(database.app, name="db", rich_help_panel=LOOK)
 app.add_typer(reporting.app, name="report", rich_help_panel=TRY)
 app.add_typer(data.app, name="data", rich_help_panel=LEARN)
 

@@ -10,6 +10,9 @@ from pathlib import Path
 from alembic.config import Config
 from sqlalchemy import Connection
 
+VERSION_TABLE = "midline_version"
+"""Holds the version of our tables; the queue's have their own."""
+
 
 def configuration(connection: Connection) -> Config:
     """Configure Alembic for these versions and an open connection, without a file."""

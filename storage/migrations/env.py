@@ -5,9 +5,8 @@ from typing import Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
+from storage.migrations import VERSION_TABLE
 from storage.tables import Base, UtcDateTime
-
-VERSION_TABLE = "midline_version"
 
 
 def is_ours(name: str | None, kind: str, _parents: object) -> bool:
