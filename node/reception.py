@@ -4,10 +4,10 @@ The order of the checks, and the status that each failure earns, are those of `S
 is corrected: a data set is accepted as it came, or it is not accepted.
 """
 
-import hashlib
 import re
 from dataclasses import dataclass
 from io import BytesIO
+from typing import BinaryIO, cast
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -15,7 +15,8 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from config.errors import MidlineError, UnreadableInputError
-from ml.readers.part10 import inflate
+from ml.readers.part10 import CountedStream, inflate
+from node.pseudonyms import digest_of
 from node.status import StoreStatus
 
 UID_PATTERN = re.compile(r"[0-9][0-9.]{0,63}")
@@ -71,13 +72,13 @@ class Identity:
     ----------
     study_instance_uid, series_instance_uid
         As in the data set, valid.
-    patient_key
-        Digest of issuer and Patient ID: enough to tell patients apart, and no patient data.
+    patient_digest
+        Of issuer and Patient ID: tells patients apart; to be keyed before it is kept.
     """
 
     study_instance_uid: str
     series_instance_uid: str
-    patient_key: str
+    patient_digest: str
 
 
 def identify(request: Request, *, max_inflated_bytes: int) -> Identity:
@@ -114,11 +115,10 @@ def identify(request: Request, *, max_inflated_bytes: int) -> Identity:
             )
         if keyword != "PatientID" and not UID_PATTERN.fullmatch(value):
             raise ReceptionError(StoreStatus.CANNOT_UNDERSTAND, f"{keyword} is no UID")
-    patient = f"{_text(header, 'IssuerOfPatientID')}\0{identifiers['PatientID']}"
     return Identity(
         study_instance_uid=identifiers["StudyInstanceUID"],
         series_instance_uid=identifiers["SeriesInstanceUID"],
-        patient_key=hashlib.sha256(patient.encode()).hexdigest(),
+        patient_digest=digest_of(header),
     )
 
 
@@ -135,7 +135,7 @@ def _parsed(request: Request, max_inflated_bytes: int) -> Dataset:
         if syntax == DeflatedExplicitVRLittleEndian:
             encoded = inflate(encoded, max_inflated_bytes)
         header = read_dataset(
-            BytesIO(encoded),
+            cast("BinaryIO", CountedStream(BytesIO(encoded))),
             is_implicit_VR=syntax.is_implicit_VR,
             is_little_endian=syntax.is_little_endian,
             defer_size=LARGEST_COPIED_BYTES,

@@ -5,7 +5,8 @@ per frame (PS3.3 C.7.6.16, A.38); a converted legacy image leaves part of it amo
 converted attributes (C.7.6.16.2.25).
 """
 
-from collections.abc import Sequence
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,12 +114,14 @@ def frame_headers(header: Dataset, dataset_index: int) -> tuple[FrameHeader, ...
     """
     per_frame = items_of(header, "PerFrameFunctionalGroupsSequence")
     if not per_frame:
-        return (_frame(FrameReference(dataset_index, 1), header, ()),)
-    shared, converted = _macros(items_of(header, "SharedFunctionalGroupsSequence"))
+        return (_frame(FrameReference(dataset_index, 1), header, {}),)
+    shared, converted = map(
+        _by_keyword, _macros(items_of(header, "SharedFunctionalGroupsSequence"))
+    )
     frames = []
     for number, groups in enumerate(per_frame, start=1):
-        own, own_converted = _macros((groups,))
-        sources = (*own, *shared, *own_converted, *converted)
+        own, own_converted = map(_by_keyword, _macros((groups,)))
+        sources = ChainMap(own, shared, own_converted, converted)
         frames.append(_frame(FrameReference(dataset_index, number), header, sources))
     return tuple(frames)
 
@@ -240,11 +243,22 @@ def _macros(groups: Sequence[Dataset]) -> tuple[list[Dataset], list[Dataset]]:
     return macros, unassigned
 
 
-def _frame(reference: FrameReference, header: Dataset, sources: Sequence[Dataset]) -> FrameHeader:
-    """Describe a frame from the first source that has each attribute, else from the header."""
+def _by_keyword(macros: Sequence[Dataset]) -> dict[str, Dataset]:
+    """For each attribute the first macro that has it, so that no frame searches all of them."""
+    found: dict[str, Dataset] = {}
+    for macro in macros:
+        for element in macro:
+            found.setdefault(element.keyword, macro)
+    return found
+
+
+def _frame(
+    reference: FrameReference, header: Dataset, sources: Mapping[str, Dataset]
+) -> FrameHeader:
+    """Describe a frame from the macro that holds each attribute, else from the header."""
 
     def source(keyword: str) -> Dataset:
-        return next((macro for macro in sources if keyword in macro), header)
+        return sources.get(keyword, header)
 
     acquisition = whole_of(source("FrameAcquisitionNumber"), "FrameAcquisitionNumber")
     if acquisition is None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from pydicom import config
 from pydicom.dataelem import RawDataElement
@@ -29,7 +29,15 @@ LARGEST_FILE_BYTES = (2 << 30) + (64 << 20)
 LARGEST_VALUE_BYTES = 1 << 20
 """Longer values are left out of headers: no attribute of a CT image that is read has such."""
 MOST_ELEMENTS = 100_000
+MOST_VALUES = 400_000
+"""Values of all elements, and items of all sequences: two bytes each may take a thousand times as
+much once they are decoded."""
+MOST_VALUES_OF_AN_ELEMENT = 4096
+"""Elements with more are left out of headers too: tables and curves."""
 DEEPEST_SEQUENCE = 16
+MOST_SMALL_READS = 4 * MOST_ELEMENTS
+"""pydicom reads up to eight bytes at a time of what is not a value, at most three times for an
+element or an item."""
 
 _PIXEL_GROUP = 0x7FE0
 # what pydicom raises on foreign bytes: one of these, whatever the value representation
@@ -43,6 +51,31 @@ _FOREIGN_FAULTS = (
     ValueError,
     struct.error,
 )
+
+
+class CountedStream:
+    """A stream of an encoded data set that ends when the data set has too many parts.
+
+    pydicom makes an object of each element and of each item as it reads them, a hundred times as
+    large as its eight bytes: counting those afterwards would be too late.
+
+    Raises
+    ------
+    UnreadableInputError
+        By `read`, if there are more parts than `MOST_SMALL_READS` allow.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._left = stream, MOST_SMALL_READS
+        self.tell, self.seek = stream.tell, stream.seek
+
+    def read(self, size: int = -1) -> bytes:
+        """Read so many bytes, or to the end."""
+        if 0 <= size <= 8:
+            self._left -= 1
+            if self._left < 0:
+                raise UnreadableInputError("a data set has too many elements and items")
+        return self._stream.read(size)
 
 
 def inflate(encoded: bytes, limit: int) -> bytes:
@@ -106,14 +139,14 @@ def _read(file: Path, *, header_only: bool) -> Dataset:
             meta, body = _opened(stream, file.stat().st_size)
             syntax = meta.TransferSyntaxUID
             dataset = read_dataset(
-                body,
+                cast("BinaryIO", CountedStream(body)),
                 is_implicit_VR=syntax.is_implicit_VR,
                 is_little_endian=syntax.is_little_endian,
                 stop_when=_at_pixels if header_only else None,
                 defer_size=LARGEST_VALUE_BYTES if header_only else None,
             )
             if header_only:
-                _settle(dataset, MOST_ELEMENTS)
+                _settle(dataset, _Room(MOST_ELEMENTS, MOST_VALUES))
     except UnreadableInputError:
         raise
     except Exception as error:  # pydicom raises anything on foreign bytes
@@ -129,8 +162,9 @@ def _opened(stream: BinaryIO, size: int) -> tuple[FileMetaDataset, BinaryIO]:
     if size > LARGEST_FILE_BYTES:
         raise UnreadableInputError(f"a file has {size} bytes, the limit is {LARGEST_FILE_BYTES}")
     read_preamble(stream, force=False)
+    counted = cast("BinaryIO", CountedStream(stream))
     group = read_dataset(
-        stream, is_implicit_VR=False, is_little_endian=True, stop_when=_after_file_meta
+        counted, is_implicit_VR=False, is_little_endian=True, stop_when=_after_file_meta
     )
     meta = FileMetaDataset(group)
     syntax = UID(str(meta.TransferSyntaxUID))
@@ -157,33 +191,43 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _settle(dataset: Dataset, room: int, depth: int = 0) -> int:
+class _Room:
+    """How much a data set may still hold."""
+
+    def __init__(self, elements: int, values: int) -> None:
+        self._elements, self._values = elements, values
+
+    def take(self, *, elements: int = 0, values: int = 0) -> None:
+        """Use up some of it.
+
+        Raises
+        ------
+        UnreadableInputError
+            If there is no more.
+        """
+        self._elements -= elements
+        self._values -= values
+        if self._elements < 0:
+            raise UnreadableInputError(f"a data set has more than {MOST_ELEMENTS} elements")
+        if self._values < 0:
+            raise UnreadableInputError(f"a data set has more than {MOST_VALUES} values")
+
+
+def _settle(dataset: Dataset, room: _Room, depth: int = 0) -> None:
     """Decode every value of a data set and of its sequences, and leave out what cannot be.
-
-    Parameters
-    ----------
-    room
-        How many elements there may still be.
-
-    Returns
-    -------
-    int
-        How many there may be after these.
 
     Raises
     ------
     UnreadableInputError
-        If there are more, or if sequences nest too deep.
+        If there are more than there is room for, or if sequences nest too deep.
     """
     if depth > DEEPEST_SEQUENCE:
         raise UnreadableInputError(f"sequences nest deeper than {DEEPEST_SEQUENCE}")
-    room -= len(dataset)
-    if room < 0:
-        raise UnreadableInputError(f"a data set has more than {MOST_ELEMENTS} elements")
+    room.take(elements=len(dataset))
     for tag in list(dataset.keys()):
         raw: object = dataset.get_item(tag, keep_deferred=True)
-        if isinstance(raw, RawDataElement) and raw.value is None and raw.length:
-            del dataset[tag]  # deferred, for its length
+        if isinstance(raw, RawDataElement) and _is_left_out(raw):
+            del dataset[tag]
             continue
         try:
             element = dataset[tag]
@@ -192,5 +236,16 @@ def _settle(dataset: Dataset, room: int, depth: int = 0) -> int:
             continue
         if element.VR == "SQ":
             for item in element.value:
-                room = _settle(item, room, depth + 1)
-    return room
+                room.take(values=1)
+                _settle(item, room, depth + 1)
+        elif element.VM > MOST_VALUES_OF_AN_ELEMENT:
+            del dataset[tag]
+        else:
+            room.take(values=element.VM)
+
+
+def _is_left_out(raw: RawDataElement) -> bool:
+    """Whether a value is too long, or has too many parts, for a header; sequences have items."""
+    if raw.value is None:
+        return raw.length > 0  # deferred, for its length
+    return raw.VR != "SQ" and raw.value.count(b"\\") >= MOST_VALUES_OF_AN_ELEMENT

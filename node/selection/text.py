@@ -8,6 +8,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+MOST_CHARACTERS = 1024
+"""Of a description; the standard allows 64 (PS3.5 6.2, LO), and accents take squared time."""
+
 HEAD_STEMS = (
     "HEAD", "BRAIN", "SKULL", "CRANI", "CRANE", "NEURO", "CEREBR", "CEPHAL", "STROKE",
     "KOPF", "SCHADEL", "SCHAEDEL", "HIRN",  # German
@@ -109,6 +112,7 @@ def is_hard_kernel(convolution_kernel: str) -> bool:
 
 def _folded(text: str) -> str:
     """Upper case without accents: umlauts lose their dots, as in many a description."""
+    text = text[:MOST_CHARACTERS]
     decomposed = unicodedata.normalize("NFKD", text.upper().translate(_TRANSCRIBED))
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
 

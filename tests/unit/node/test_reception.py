@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from ml.readers import part10
 from node.reception import Identity, ReceptionError, Request, identify
 from node.status import StoreStatus
 from tests.support.ct_series import head_series, stack
@@ -58,7 +59,7 @@ def test_big_endian_is_read_too() -> None:
 
 def test_patients_are_told_apart_by_identifier_and_issuer() -> None:
     def key(**attributes: object) -> str:
-        return identify(request_for(image(**attributes)), max_inflated_bytes=LIMIT).patient_key
+        return identify(request_for(image(**attributes)), max_inflated_bytes=LIMIT).patient_digest
 
     keys = {
         key(PatientID="1"),
@@ -134,6 +135,23 @@ def test_a_deflate_bomb_is_refused() -> None:
     with pytest.raises(ReceptionError) as caught:
         identify(request, max_inflated_bytes=1 << 20)
     assert caught.value.status == StoreStatus.CANNOT_UNDERSTAND
+
+
+@pytest.mark.parametrize("undefined_length", [True, False])
+def test_small_parts_that_would_take_much_memory_are_refused(
+    monkeypatch: pytest.MonkeyPatch, *, undefined_length: bool
+) -> None:
+    monkeypatch.setattr(part10, "MOST_SMALL_READS", 4000)
+    whole = request_for(image())
+    at = whole.data_set.index(b"\x08\0\x20\0DA")
+    if undefined_length:
+        items = b"\xfe\xff\0\xe0\0\0\0\0" * 1400 + b"\xfe\xff\xdd\xe0\0\0\0\0"
+        bomb = b"\x08\0\x40\x11SQ\0\0\xff\xff\xff\xff" + items
+    else:
+        bomb = b"".join(b"\x09\0" + i.to_bytes(2, "little") + b"LO\0\0" for i in range(4100))
+    error = refusal(replace(whole, data_set=whole.data_set[:at] + bomb + whole.data_set[at:]))
+    assert error.status == StoreStatus.CANNOT_UNDERSTAND
+    assert "too many elements and items" in str(error)
 
 
 def test_no_refusal_quotes_the_data_set() -> None:

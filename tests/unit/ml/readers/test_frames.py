@@ -147,3 +147,14 @@ def test_what_forms_no_stack_is_refused_with_the_attribute_at_fault(
 def test_two_slices_at_one_position_are_refused() -> None:
     with pytest.raises(UnreadableInputError, match="same position"):
         grid_of(_frames(stack([0, 5.0, 5.01], size=8)))
+
+
+def test_many_macros_of_many_frames_take_no_time() -> None:
+    shared = Dataset()
+    shared.PixelMeasuresSequence = [Dataset() for _ in range(6000)]
+    image = head_series(stack([0.0], size=8))[0]
+    image.SharedFunctionalGroupsSequence = [shared]
+    image.PerFrameFunctionalGroupsSequence = [Dataset() for _ in range(3000)]
+    frames = frame_headers(image, 0)
+    assert len(frames) == 3000
+    assert frames[0].pixel_spacing_mm is not None

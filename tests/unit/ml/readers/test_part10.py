@@ -177,6 +177,54 @@ def test_a_data_set_has_only_so_many_elements(
         read_header(file)
 
 
+EMPTY_ITEM = b"\xfe\xff\0\xe0" + bytes(4)
+MANY_ELEMENTS = b"".join(struct.pack("<HH2sH", 9, i, b"LO", 0) for i in range(4100))
+MANY_ITEMS = (
+    b"\x08\0\x40\x11SQ\0\0" + UNDEFINED + EMPTY_ITEM * 1400 + b"\xfe\xff\xdd\xe0" + bytes(4)
+)
+ITEMS_IN_MANY = b"".join(
+    struct.pack("<HH2sHL", 9, 0x1000 + i, b"SQ", 0, 8 * 500) + EMPTY_ITEM * 500 for i in range(9)
+)
+VALUES_IN_MANY = b"".join(
+    struct.pack("<HH2sH", 9, 0x1000 + i, b"DS", 1000) + b"1\\" * 500 for i in range(9)
+)
+
+
+@pytest.mark.parametrize(
+    ("bomb", "message"),
+    [
+        (MANY_ELEMENTS, "too many elements and items"),
+        (MANY_ITEMS, "too many elements and items"),
+        (ITEMS_IN_MANY, "more than 4000 values"),
+        (VALUES_IN_MANY, "more than 4000 values"),
+    ],
+    ids=["elements", "items", "items in many sequences", "values in many elements"],
+)
+def test_small_parts_that_would_take_much_memory_are_refused(
+    tmp_path: Path, bomb: bytes, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(part10, "MOST_SMALL_READS", 4000)
+    monkeypatch.setattr(part10, "MOST_VALUES", 4000)
+    content = _written(_image(), tmp_path).read_bytes()
+    at = content.index(b"\x08\0\x20\0DA")
+    file = tmp_path / "bomb.dcm"
+    file.write_bytes(content[:at] + bomb + content[at:])
+    with pytest.raises(UnreadableInputError, match=message):
+        read_header(file)
+
+
+@pytest.mark.parametrize("vr", [b"DS", b"US"])
+def test_elements_of_very_many_values_are_left_out_of_headers(tmp_path: Path, vr: bytes) -> None:
+    content = _written(_image(), tmp_path).read_bytes()
+    at = content.index(b"\x08\0\x20\0DA")
+    file = tmp_path / "table.dcm"
+    table = struct.pack("<HH2sH", 9, 0x1000, vr, 10_000) + b"1\\" * 5000
+    file.write_bytes(content[:at] + table + content[at:])
+    header = read_header(file)
+    assert 0x00091000 not in header
+    assert header.Rows == 8
+
+
 def test_a_file_that_is_no_dicom_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_bytes(b"Doe^Jane" * 40)

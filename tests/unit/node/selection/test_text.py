@@ -112,3 +112,9 @@ def test_kernels_for_bone_are_hard(kernel: str) -> None:
 )
 def test_kernels_for_brain_are_not(kernel: str) -> None:
     assert not is_hard_kernel(kernel)
+
+
+def test_a_description_of_absurd_length_takes_no_time() -> None:
+    accents = "\u0301\u0323" * 400_000  # each one is sorted among all others
+    assert names_a_head([f"Head {accents}"]) is True
+    assert not names_contrast(accents, accents)
