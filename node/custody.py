@@ -18,6 +18,7 @@ from config.errors import InstanceConflictError, PatientConflictError
 from config.log import log_scope
 from node.completion import complete
 from node.engine import Queues
+from node.pseudonyms import keyed
 from node.reception import ReceptionError, Request, identify
 from node.results.identity import IMPLEMENTATION_CLASS_UID
 from node.status import StoreStatus
@@ -68,7 +69,7 @@ def keep(request: Request, stores: Stores, *, calling_ae_title: str) -> int:
         sop_instance_uid=request.sop_instance_uid,
         sop_class_uid=request.sop_class_uid,
         transfer_syntax_uid=request.transfer_syntax_uid,
-        patient_key=identity.patient_key,
+        patient_key=keyed(identity.patient_digest, site_key=stores.files.site_key),
         calling_ae_title=calling_ae_title,
         sha256=sha256,
         num_bytes=len(content),

@@ -15,6 +15,7 @@ from config.errors import SettingsError
 from config.settings import Settings
 from ml.checkpoint import ModelCard, Thresholds, card_path, read_card
 from ml.inference import Precision, Segmenter
+from node import pseudonyms
 from node.caller import caller_of
 from node.custody import Stores
 from node.delivery import Courier
@@ -39,9 +40,10 @@ PRODUCT_VERSION = version("midline")
 def prepare(settings: Settings) -> None:
     """Make the folders, and bring the tables of index and queue to their newest version."""
     database = Database(settings.storage.url)
-    open_files(settings)
+    files = open_files(settings)
     database.upgrade()
     migrate(database)
+    pseudonyms.adopt(database, files)
     database.close()
 
 

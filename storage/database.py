@@ -23,6 +23,7 @@ from storage.audit import AuditTrail
 from storage.index import StudyIndex
 from storage.jobs import Jobs
 from storage.migrations import configuration
+from storage.patients import Patients
 from storage.refusals import Refusals
 from storage.results import Results
 from storage.tables import UtcDateTime
@@ -63,6 +64,11 @@ class Transaction:
     def refusals(self) -> Refusals:
         """What destinations do not take."""
         return Refusals(self.session)
+
+    @cached_property
+    def patients(self) -> Patients:
+        """What stands for patients."""
+        return Patients(self.session)
 
     @cached_property
     def audit(self) -> AuditTrail:

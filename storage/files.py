@@ -16,9 +16,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from config.errors import StorageError, StorageFullError
+from storage import secret
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -57,6 +59,22 @@ class FileStore:
     def root(self) -> Path:
         """Absolute path of the store's folder."""
         return self._root
+
+    @property
+    def has_site_key(self) -> bool:
+        """Whether the site's secret was made."""
+        return (self._root / secret.NAME).exists()
+
+    @cached_property
+    def site_key(self) -> bytes:
+        """The site's secret; it is made where it is missing.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be read or made.
+        """
+        return secret.read_or_make(self._root)
 
     def check_space(self) -> None:
         """Check that there is room for more.
