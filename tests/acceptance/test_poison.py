@@ -11,6 +11,7 @@ import pytest
 from config.errors import Reason
 from node.engine import Json, Queues, migrate, run_deliverer
 from storage.database import Database
+from tests.support.databases import database_url
 from tests.support.dying_analyser import LIVENESS
 from tests.support.received import complete_study, received
 from tests.support.waiting import eventually
@@ -49,7 +50,11 @@ def poisoned_job(database: Database, queues: Queues) -> int:
 
 @pytest.mark.parametrize("options", [(), ("--forgotten",)], ids=["known", "forgotten"])
 def test_three_recoveries_are_enough(tmp_path: Path, options: tuple[str, ...]) -> None:
-    url = f"sqlite:///{tmp_path / 'midline.sqlite'}"
+    with database_url(tmp_path) as url:
+        give_up(url, options)
+
+
+def give_up(url: str, options: tuple[str, ...]) -> None:
     database = Database(url)
     database.upgrade()
     migrate(database)

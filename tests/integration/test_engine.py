@@ -11,6 +11,7 @@ import pytest
 from config.settings import LivenessSettings
 from node.engine import Json, Queues, migrate, run_analyser, run_deliverer, worker
 from storage.database import Database
+from tests.support.databases import database_url
 from tests.support.waiting import eventually
 
 LIVENESS = LivenessSettings(beat_seconds=0.1, dead_after_seconds=1.0)
@@ -18,11 +19,12 @@ LIVENESS = LivenessSettings(beat_seconds=0.1, dead_after_seconds=1.0)
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'midline.sqlite'}")
-    database.upgrade()
-    migrate(database)
-    yield database
-    database.close()
+    with database_url(tmp_path) as url:
+        database = Database(url)
+        database.upgrade()
+        migrate(database)
+        yield database
+        database.close()
 
 
 @pytest.fixture
@@ -202,7 +204,11 @@ def test_nothing_in_the_queue_is_pickled(database: Database, queues: Queues) -> 
     with analysing(database, steps):
         eventually(lambda: len(steps.calls) == 3)
     with database.engine.connect() as connection:
-        inputs = connection.exec_driver_sql("SELECT inputs FROM workflow_input").scalars().all()
-        outputs = connection.exec_driver_sql("SELECT output FROM operation_outputs").scalars().all()
+        # on PostgreSQL the queue's tables have a schema of their own
+        schema = "" if connection.dialect.name == "sqlite" else "dbos."
+        inputs, outputs = (
+            connection.exec_driver_sql(f"SELECT {column} FROM {schema}{table}").scalars().all()  # noqa: S608
+            for column, table in (("inputs", "workflow_input"), ("output", "operation_outputs"))
+        )
     for text in (*inputs, *outputs):
         assert text is None or text[0] in "{[n", text

@@ -1,7 +1,6 @@
 """Transactions, errors and versions of the tables."""
 
 import multiprocessing
-import os
 import sqlite3
 from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -17,10 +16,10 @@ from config.errors import DatabaseBusyError, SettingsError, StorageError, Storag
 from storage.database import Database
 from storage.migrations import configuration
 from storage.tables import Base, StudyRow
+from tests.support.databases import on_server
 from tests.support.received import NOW, received
-from tests.unit.storage.conftest import SERVER
 
-only_sqlite = pytest.mark.skipif(SERVER in os.environ, reason="about SQLite")
+only_sqlite = pytest.mark.skipif(on_server(), reason="about SQLite")
 
 
 def test_an_error_rolls_everything_back(database: Database) -> None:
