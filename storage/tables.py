@@ -272,7 +272,7 @@ class CommitmentRow(Base):
     """A request of this node that a destination commit to results (PS3.4 J.3.2)."""
 
     __tablename__ = "commitment"
-    __table_args__ = (sa.Index(None, "answered_at", "requested_at"), AUTOINCREMENT)
+    __table_args__ = (sa.Index(None, "job_id", "destination"), AUTOINCREMENT)
 
     id: Mapped[Key]
     transaction_uid: Mapped[Uid] = mapped_column(unique=True)
@@ -280,6 +280,7 @@ class CommitmentRow(Base):
     destination: Mapped[Name]
     attempt: Mapped[int]
     requested_at: Mapped[datetime]
+    accepted_at: Mapped[datetime | None]
     answered_at: Mapped[datetime | None]
 
 
@@ -289,19 +290,22 @@ class CommitmentItemRow(Base):
     __tablename__ = "commitment_item"
 
     commitment_id: Mapped[int] = mapped_column(ForeignKey("commitment.id"), primary_key=True)
-    delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id"), primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(
+        ForeignKey("delivery.id"), primary_key=True, index=True
+    )
 
 
 class CommitmentRequestRow(Base):
     """A request of a sender that this node commit to images, and what was answered."""
 
     __tablename__ = "commitment_request"
-    __table_args__ = (UniqueConstraint("calling_ae_title", "transaction_uid"), AUTOINCREMENT)
+    __table_args__ = (sa.Index(None, "calling_ae_title", "transaction_uid"), AUTOINCREMENT)
 
     id: Mapped[Key]
     transaction_uid: Mapped[Uid]
     calling_ae_title: Mapped[AETitle]
     items_json: Mapped[str] = mapped_column(Text)
+    is_duplicate: Mapped[bool]
     attempts: Mapped[int]
     requested_at: Mapped[datetime]
     next_attempt_at: Mapped[datetime | None]

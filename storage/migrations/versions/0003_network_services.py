@@ -58,6 +58,8 @@ def _extend_deliveries() -> None:
         delivery.add_column(sa.Column("commitment_error", sa.Text(), nullable=True))
         delivery.add_column(sa.Column("committed_at", sa.DateTime(timezone=True), nullable=True))
         delivery.create_check_constraint(op.f("ck_delivery_commitment"), f"commitment IN ({names})")
+    # what was sent before is not asked for any more: the receivers may have moved on
+    op.execute("UPDATE delivery SET commitment = 'NOT_OFFERED' WHERE state = 'SENT'")
     with op.batch_alter_table("delivery", table_kwargs={"sqlite_autoincrement": True}) as delivery:
         # only the rows that were there needed it
         delivery.alter_column("commitment", server_default=None)
@@ -72,15 +74,14 @@ def _create_commitments() -> None:
         sa.Column("destination", sa.String(length=64), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_commitment"),
         sa.UniqueConstraint("transaction_uid", name="uq_commitment_transaction_uid"),
         sa.ForeignKeyConstraint(["job_id"], ["job.id"], name="fk_commitment_job_id"),
         sqlite_autoincrement=True,
     )
-    op.create_index(
-        "ix_commitment_answered_at_requested_at", "commitment", ["answered_at", "requested_at"]
-    )
+    op.create_index("ix_commitment_job_id_destination", "commitment", ["job_id", "destination"])
     op.create_table(
         "commitment_item",
         sa.Column("commitment_id", sa.Integer(), nullable=False),
@@ -93,23 +94,25 @@ def _create_commitments() -> None:
             ["delivery_id"], ["delivery.id"], name="fk_commitment_item_delivery_id"
         ),
     )
+    op.create_index("ix_commitment_item_delivery_id", "commitment_item", ["delivery_id"])
     op.create_table(
         "commitment_request",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("transaction_uid", sa.String(length=64), nullable=False),
         sa.Column("calling_ae_title", sa.String(length=16), nullable=False),
         sa.Column("items_json", sa.Text(), nullable=False),
+        sa.Column("is_duplicate", sa.Boolean(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reported_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_commitment_request"),
-        sa.UniqueConstraint(
-            "calling_ae_title",
-            "transaction_uid",
-            name="uq_commitment_request_calling_ae_title_transaction_uid",
-        ),
         sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_commitment_request_calling_ae_title_transaction_uid",
+        "commitment_request",
+        ["calling_ae_title", "transaction_uid"],
     )
 
 
