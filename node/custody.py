@@ -18,9 +18,9 @@ from config.errors import InstanceConflictError, PatientConflictError
 from config.log import log_scope
 from node.completion import complete
 from node.engine import Queues
+from node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.pseudonyms import keyed
 from node.reception import ReceptionError, Request, identify
-from node.results.identity import IMPLEMENTATION_CLASS_UID
 from node.status import StoreStatus
 from storage.database import Database
 from storage.files import FileStore
@@ -30,9 +30,6 @@ logger = logging.getLogger(__name__)
 
 PREAMBLE = bytes(128) + b"DICM"
 """PS3.10 7.1; zeros, so that no received file can pass for a program (CVE-2019-11687)."""
-
-
-IMPLEMENTATION_VERSION_NAME = "MIDLINE"
 
 
 @dataclass(frozen=True)

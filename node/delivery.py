@@ -15,6 +15,7 @@ from config.log import log_scope
 from config.settings import DeliverySettings, DestinationSettings, Settings
 from node.encoding import encode_for, uids_of
 from node.engine import Json
+from node.guard import Guard
 from node.peers import Caller, Peer
 from node.sending import Parcel, Refused, Sent, send_by_dimse
 from node.workplace import Workplace, record_results
@@ -47,6 +48,7 @@ class Courier:
     def __init__(self, place: Workplace, settings: Settings, caller: Caller) -> None:
         self._place, self._settings, self._caller = place, settings, caller
         self._destinations = {d.name: d for d in settings.destinations}
+        self._guard = Guard(place.database, place.files)
         self._chance = random.Random()  # noqa: S311 - spreads retries, keeps no secret
 
     def send(self, job_id: int, destination: str, attempt: int) -> None:
@@ -59,6 +61,8 @@ class Courier:
             target = self._destinations.get(destination)
             if target is None:
                 problem = f"destination {destination} is not in the settings any more"
+                sent = Sent(problem=problem, retryable=False)
+            elif problem := self._guard.problem_of(job_id, pending):
                 sent = Sent(problem=problem, retryable=False)
             else:
                 sent = self._attempt(pending, target, attempt)
@@ -79,7 +83,7 @@ class Courier:
         ]
         return send_by_dimse(
             parcels,
-            Peer(target.ae_title, target.host, target.port),
+            Peer(target.ae_title, target.host, target.port, tls=target.tls),
             caller=self._caller,
             attempt=attempt,
             on_arrival=self._mark_sent,

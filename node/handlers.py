@@ -1,7 +1,7 @@
 """Answers to what peers ask of the node: thin, and total. Nothing escapes a handler.
 
-What a C-STORE goes through is in `node.reception` (checks) and `node.custody` (file, then row);
-here its end becomes a status.
+Who is let in is decided in `node.admission`. What a C-STORE goes through is in `node.reception`
+(checks) and `node.custody` (file, then row); here its end becomes a status.
 """
 
 import logging
@@ -10,6 +10,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 
 from pydicom.dataset import Dataset
+from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
@@ -21,6 +22,7 @@ from config.errors import (
     PatientConflictError,
     StorageFullError,
 )
+from node.admission import Admissions, Rejection
 from node.custody import Stores, keep
 from node.reception import ReceptionError, Request
 from node.status import StoreStatus
@@ -54,9 +56,35 @@ def handle_echo(_: Event) -> int:
     return StoreStatus.SUCCESS
 
 
-def handle_store(event: Event, stores: Stores, associations: OpenAssociations) -> Dataset:
+def handle_request(event: Event, admissions: Admissions) -> None:
+    """Let a requested association in, or reject it (PS3.8 7.1); the peer is not told why.
+
+    pynetdicom goes on with an association that a handler failed to judge: nothing may escape.
+    """
+    association = event.assoc
+    try:
+        rejection = admissions.judge(association)
+    except Exception as error:  # noqa: BLE001 - whoever cannot be judged stays outside
+        logger.warning("an association was not judged: %s", type(error).__name__)
+        rejection = Rejection.FAULT
+    if rejection is None:
+        return
+    address = association.remote["address"]
+    logger.warning("rejected an association from %s: %s", address, rejection.name)
+    association.acse.send_reject(*rejection.value)
+    evt.trigger(association, evt.EVT_REJECTED, {})
+    association.kill()
+
+
+def handle_store(
+    event: Event, stores: Stores, associations: OpenAssociations, admissions: Admissions
+) -> Dataset:
     """Answer a C-STORE (PS3.4 Annex B): Success only for what is on the disk and in the index."""
     try:
+        sender = admissions.of(event.assoc)
+        if sender is None or not sender.may_store:
+            comment = "this application entity may not store"
+            raise ReceptionError(StoreStatus.NOT_AUTHORIZED, comment)  # noqa: TRY301
         study_id = keep(_request_of(event), stores, calling_ae_title=_calling_ae_title(event))
         associations.note(event.assoc, study_id)
     except Exception as error:  # noqa: BLE001 - the peer must get a status whatever happens

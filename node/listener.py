@@ -2,19 +2,28 @@
 
 import logging
 import threading
+from datetime import UTC, datetime
 
-from pynetdicom import AE, evt
+from pynetdicom import evt
 from pynetdicom.events import EventHandlerType
-from pynetdicom.transport import ThreadedAssociationServer
 
 from config.errors import SettingsError
 from config.settings import NodeSettings, Settings
 from ml.readers.pixels import supported_transfer_syntaxes
 from node import hardening
+from node.admission import Admissions, AETable
 from node.completion import sweep_until
 from node.custody import Stores
-from node.handlers import OpenAssociations, handle_echo, handle_end, handle_store
+from node.handlers import (
+    OpenAssociations,
+    handle_echo,
+    handle_end,
+    handle_request,
+    handle_store,
+)
+from node.hardening import ConnectionLimits, HardAE, HardServer, Limits, serve
 from node.peers import VERIFICATION
+from node.tls import server_context
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +34,16 @@ ACCEPTED_CLASSES = (CT_IMAGE, ENHANCED_CT_IMAGE, LEGACY_CONVERTED_ENHANCED_CT_IM
 """Every other class is rejected at its presentation context, as a PACS expects (PS3.8 9.3.3.2)."""
 
 
-def application_entity(settings: NodeSettings) -> AE:
-    """Make the application entity that receives CT."""
-    ae = AE(ae_title=settings.ae_title)
-    ae.require_called_aet = True
-    ae.require_calling_aet = list(settings.allowed_calling_ae_titles)
+def application_entity(settings: NodeSettings) -> HardAE:
+    """Make the application entity that receives CT; who may call it is in `node.admission`."""
+    limits = Limits(
+        data_set_bytes=settings.max_instance_bytes,
+        message_seconds=settings.network_timeout_seconds,
+    )
+    ae = HardAE(settings.ae_title, limits)
     ae.maximum_pdu_size = settings.max_pdu_bytes
-    ae.maximum_associations = settings.max_associations
+    # counted by `node.admission`: to pynetdicom a connection that says nothing is one too
+    ae.maximum_associations = settings.max_connections + settings.max_associations
     ae.acse_timeout = settings.acse_timeout_seconds
     ae.dimse_timeout = settings.dimse_timeout_seconds
     ae.network_timeout = settings.network_timeout_seconds
@@ -41,39 +53,52 @@ def application_entity(settings: NodeSettings) -> AE:
     return ae
 
 
-def start_server(settings: NodeSettings, stores: Stores) -> ThreadedAssociationServer:
+def handlers_for(settings: Settings, stores: Stores) -> list[EventHandlerType]:
+    """Bind the answers of `node.handlers` to what happens on associations."""
+    node = settings.node
+    table = AETable.of(settings)
+    admissions = Admissions(table, ae_title=node.ae_title, most=node.max_associations)
+    associations = OpenAssociations()
+    return [
+        (evt.EVT_REQUESTED, handle_request, [admissions]),
+        (evt.EVT_C_ECHO, handle_echo),
+        (evt.EVT_C_STORE, handle_store, [stores, associations, admissions]),
+        (evt.EVT_RELEASED, handle_end, [stores, associations]),
+        (evt.EVT_ABORTED, handle_end, [stores, associations]),
+        (evt.EVT_CONN_CLOSE, handle_end, [stores, associations]),
+    ]
+
+
+def start_server(settings: Settings, stores: Stores) -> HardServer:
     """Start to receive, in threads of this process; `shutdown` of what is returned ends it.
 
     Raises
     ------
     SettingsError
-        If the port cannot be opened.
+        If the port cannot be opened, or certificates cannot be used.
     """
     hardening.install()
-    associations = OpenAssociations()
-    handlers: list[EventHandlerType] = [
-        (evt.EVT_C_ECHO, handle_echo),
-        (evt.EVT_C_STORE, handle_store, [stores, associations]),
-        (evt.EVT_RELEASED, handle_end, [stores, associations]),
-        (evt.EVT_ABORTED, handle_end, [stores, associations]),
-        (evt.EVT_CONN_CLOSE, handle_end, [stores, associations]),
-    ]
+    node, tls = settings.node, settings.tls
+    handlers = handlers_for(settings, stores)
+    context = server_context(tls, now=datetime.now(UTC)) if node.tls else None
+    limits = ConnectionLimits(
+        in_all=node.max_connections,
+        per_address=node.max_connections_per_address,
+        handshake_seconds=tls.handshake_timeout_seconds,
+    )
     try:
-        server = application_entity(settings).start_server(
-            (settings.host, settings.port), block=False, evt_handlers=handlers
+        return serve(
+            application_entity(node), (node.host, node.port), handlers, limits=limits, tls=context
         )
     except OSError as error:
         raise SettingsError(
-            f"cannot listen on {settings.host}:{settings.port} (node.host, node.port): "
-            f"{error.strerror}"
+            f"cannot listen on {node.host}:{node.port} (node.host, node.port): {error.strerror}"
         ) from error
-    assert isinstance(server, ThreadedAssociationServer)  # noqa: S101 - block=False returns it
-    return server
 
 
 def listen(settings: Settings, stores: Stores, stop: threading.Event) -> None:
     """Receive and complete studies until stopped."""
-    server = start_server(settings.node, stores)
+    server = start_server(settings, stores)
     logger.info("listening as %s on port %d", settings.node.ae_title, server.server_address[1])
     try:
         sweep_until(stop, stores.database, stores.queues, settings.completion)

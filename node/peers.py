@@ -6,6 +6,7 @@ a caller only asks whether a retry helps (`config.errors`).
 
 import contextlib
 import logging
+import socket
 import ssl
 import time
 from collections import defaultdict
@@ -16,13 +17,20 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, build_context
+from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
-from config.errors import PeerRefusedError, PeerUnavailableError, UnreadableInputError
+from config.errors import (
+    PeerRefusedError,
+    PeerUnavailableError,
+    SettingsError,
+    UnreadableInputError,
+)
 from node import hardening
+from node.hardening import HardAE, HardSocket
 from node.status import StoreStatus
+from node.tls import fault_of
 
 logger = logging.getLogger(__name__)
 
@@ -182,22 +190,31 @@ def associated(
     PeerUnavailableError
         No TCP connection, no answer in time, or a transient rejection (PS3.8 Table 9-21).
     PeerRefusedError
-        A permanent rejection: a wrong AE title, or a calling AE that the peer does not know.
+        A permanent rejection: a wrong AE title, a calling AE that the peer does not know, or a
+        certificate that one side does not accept.
+    SettingsError
+        If the peer speaks TLS and the node has no certificates.
     """
+    if peer.tls and caller.tls is None:
+        raise SettingsError(f"{peer} speaks TLS: tls.certificate and its key are needed")
     hardening.install()
     timeouts = caller.timeouts
-    ae = AE(ae_title=caller.ae_title)
+    ae = HardAE(caller.ae_title)
     ae.connection_timeout = timeouts.connection_seconds
     ae.acse_timeout = timeouts.acse_seconds
     ae.dimse_timeout = timeouts.dimse_seconds
     ae.network_timeout = timeouts.network_seconds
-    association = ae.associate(
-        peer.host,
-        peer.port,
-        contexts=list(contexts),
-        ae_title=peer.ae_title,
-        max_pdu=OFFERED_PDU_BYTES,
-    )
+    try:
+        association = ae.associate(
+            peer.host,
+            peer.port,
+            contexts=list(contexts),
+            ae_title=peer.ae_title,
+            max_pdu=OFFERED_PDU_BYTES,
+            tls_args=(caller.tls, peer.host) if peer.tls and caller.tls is not None else None,
+        )
+    except socket.gaierror as error:
+        raise PeerUnavailableError(f"{peer}: the host name is not known") from error
     if not association.is_established:
         _close_socket(association)
         raise _why_not(association, peer)
@@ -248,6 +265,10 @@ def _close_socket(association: Association) -> None:
 def _why_not(association: Association, peer: Peer) -> PeerUnavailableError | PeerRefusedError:
     """Name why an association was not established (PS3.8 Table 9-21)."""
     if not association.is_rejected:
+        transport = association.dul.socket if association.dul is not None else None
+        fault = fault_of(transport.failure) if isinstance(transport, HardSocket) else ""
+        if fault:
+            return PeerRefusedError(f"no TLS connection with {peer}: {fault}")
         return PeerUnavailableError(f"no association with {peer}: no connection, or no answer")
     answer = association.acceptor.primitive
     if answer is None:

@@ -31,6 +31,7 @@ from node.documents.specimens import (
 )
 from node.documents.terms import Standing, coded_terms
 from node.documents.trees import code_of, outline, words
+from node.implementation import IMPLEMENTATION_CLASS_UID
 from node.results import codes
 from node.results.forms import (
     REPORT_CLASSES,
@@ -40,7 +41,7 @@ from node.results.forms import (
     ReportForm,
     SegmentationForm,
 )
-from node.results.identity import IMPLEMENTATION_CLASS_UID, NAMESPACE
+from node.results.identity import NAMESPACE
 from node.results.outcomes import (
     PRESENCE_CODES,
     STATUS_CODES,

@@ -16,8 +16,9 @@ from pydicom.errors import BytesLengthException
 from pydicom.uid import UID
 
 from config.errors import PatientConflictError, UnreadableInputError
+from node.implementation import IMPLEMENTATION_CLASS_UID
 from node.results import codes
-from node.results.identity import IMPLEMENTATION_CLASS_UID, ResultContext
+from node.results.identity import ResultContext
 
 REQUIRED = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 """A source without one of these gets no object, as it could not be filed under its study."""

@@ -151,10 +151,6 @@ def _uid(*parts: object) -> str:
     return f"2.25.{uuid.uuid5(NAMESPACE, '|'.join(map(str, parts))).int}"
 
 
-IMPLEMENTATION_CLASS_UID = _uid("implementation")
-"""Implementation Class UID (0002,0012) of the files that the node writes."""
-
-
 def model_device_uid(weights_sha256: str, settings_digest: str) -> str:
     """UID of a model; another one for other weights or for settings that change results."""
     return _uid("model", weights_sha256, settings_digest)

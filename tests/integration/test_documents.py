@@ -15,7 +15,7 @@ from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext
 
 from config.errors import DatabaseBusyError
-from config.settings import NodeSettings
+from config.settings import NodeSettings, Settings
 from node.custody import Stores, keep
 from node.documents.network import CHECKS, REJECTS, Check
 from node.engine import Queues, migrate
@@ -87,7 +87,7 @@ def site(stores: Stores) -> Iterator[Site]:
     settings = NodeSettings(
         port=free_port(), allowed_calling_ae_titles=("CT1",), max_associations=2
     )
-    server = start_server(settings, stores)
+    server = start_server(Settings(node=settings), stores)
     yield Site(settings, stores)
     server.shutdown()
 

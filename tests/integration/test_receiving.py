@@ -10,7 +10,7 @@ from pydicom import dcmread
 from pynetdicom import build_context
 
 from config.errors import PeerRefusedError
-from config.settings import CompletionSettings, NodeSettings
+from config.settings import CompletionSettings, NodeSettings, Settings
 from ml.readers.pixels import supported_transfer_syntaxes
 from ml.volume import Volume
 from node.completion import sweep
@@ -80,9 +80,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
         queues=Queues(database.engine),
         max_instance_bytes=1 << 20,
     )
-    settings = NodeSettings(port=free_port(), allowed_calling_ae_titles=("CT1", "CT2"))
-    server = start_server(settings, stores)
-    yield Site(Peer("MIDLINE", "127.0.0.1", settings.port), stores, tmp_path)
+    node = NodeSettings(port=free_port(), allowed_calling_ae_titles=("CT1", "CT2"))
+    server = start_server(Settings(node=node), stores)
+    yield Site(Peer("MIDLINE", "127.0.0.1", node.port), stores, tmp_path)
     server.shutdown()
     stores.queues.close()
     database.close()

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import UID
 
+from node.implementation import IMPLEMENTATION_CLASS_UID
 from node.results.identity import (
-    IMPLEMENTATION_CLASS_UID,
     ContentQualification,
     digest_of_instances,
     model_device_uid,

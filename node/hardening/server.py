@@ -1,0 +1,164 @@
+"""A server that never waits for a peer, and counts connections when it accepts them."""
+
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pynetdicom import AE
+from pynetdicom.events import EventHandlerType
+from pynetdicom.transport import ThreadedAssociationServer
+
+from node.hardening.associations import HardAssociation
+
+logger = logging.getLogger(__name__)
+
+SECONDS_TO_END = 10.0
+LOOK_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class ConnectionLimits:
+    """How many connections are open at the same time.
+
+    Attributes
+    ----------
+    in_all
+        From everywhere.
+    per_address
+        From one address.
+    handshake_seconds
+        Time for the TLS handshake.
+    """
+
+    in_all: int = 60
+    per_address: int = 10
+    handshake_seconds: float = 10.0
+
+
+class HardServer(ThreadedAssociationServer):
+    """Server that counts connections at accept, and shakes hands in the connection's thread."""
+
+    request_queue_size = 128
+    daemon_threads = True
+
+    def __init__(
+        self, *args: Any, limits: ConnectionLimits, tls: ssl.SSLContext | None, **kwargs: Any
+    ) -> None:
+        self._limits, self._tls = limits, tls
+        self._starting: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._is_full = False
+        self.is_ending = False
+        super().__init__(*args, **kwargs)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept without a handshake: the loop that accepts must never wait for a peer."""
+        assert self.socket is not None  # noqa: S101 - open as long as the loop runs
+        connection, address = self.socket.accept()
+        connection.settimeout(self._limits.handshake_seconds)
+        return connection, address
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002
+        """Count what is open before a thread is started; what is not allowed is closed at once."""
+        address = str(client_address[0])
+        opened = Counter(
+            each.requestor.address_info.address
+            for each in self.active_associations
+            if each.requestor.address_info is not None
+        )
+        with self._lock:
+            opened.update(self._starting)
+            is_full = (
+                opened.total() >= self._limits.in_all or opened[address] >= self._limits.per_address
+            )
+            if not is_full:
+                self._starting[address] += 1
+        if is_full and not self._is_full:
+            # once, until one is let in again: a flood does not fill the log
+            logger.warning("too many connections; those from %s are closed at once", address)
+        self._is_full = is_full
+        return not is_full
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Shake hands, then hand over to pynetdicom."""
+        try:
+            if self._tls is not None:
+                request = self._tls.wrap_socket(
+                    request, server_side=True, do_handshake_on_connect=False
+                )
+                request.do_handshake()
+            request.settimeout(self.ae.network_timeout)
+            super().process_request_thread(request, client_address)
+        except OSError as error:  # also of TLS, and when the time is over
+            reason = getattr(error, "reason", None) or type(error).__name__
+            logger.warning("no TLS connection with %s: %s", client_address[0], reason)
+            self.shutdown_request(request)
+        finally:
+            with self._lock:
+                self._starting[str(client_address[0])] -= 1
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        """Log a fault as one line; the base class writes a traceback to standard error."""
+        logger.exception("a connection with %s could not be served", client_address[0])
+
+    def shutdown(self) -> None:
+        """Accept and read no more; wait a little for the requests that are being answered."""
+        self.is_ending = True
+        super().shutdown()
+        until = time.monotonic() + SECONDS_TO_END
+        while time.monotonic() < until and self._answers():
+            time.sleep(LOOK_SECONDS)
+
+    def _answers(self) -> bool:
+        """Whether a request is being answered, or waits for it."""
+        return any(
+            isinstance(each, HardAssociation) and each.is_busy for each in self.active_associations
+        )
+
+
+def serve(
+    ae: AE,
+    address: tuple[str, int],
+    handlers: Sequence[EventHandlerType],
+    *,
+    limits: ConnectionLimits,
+    tls: ssl.SSLContext | None = None,
+) -> HardServer:
+    """Serve an application entity in threads of this process; `shutdown` of the server ends it.
+
+    Parameters
+    ----------
+    ae
+        With its supported contexts.
+    address
+        Host and port; port 0 lets the system choose one.
+    handlers
+        As of `AE.start_server`.
+    limits
+        For its connections.
+    tls
+        Context of a server; without, the port is plain.
+
+    Raises
+    ------
+    OSError
+        If the port cannot be opened.
+    """
+    server = ae.make_server(
+        address,
+        evt_handlers=list(handlers),
+        server_class=HardServer,
+        limits=limits,
+        tls=tls,
+    )
+    assert isinstance(server, HardServer)  # noqa: S101 - it was asked for
+    # `shutdown` takes it from this list
+    ae._servers.append(server)
+    threading.Thread(target=server.serve_forever, name="dicom-server", daemon=True).start()
+    return server
