@@ -128,7 +128,8 @@ class AuditTrail:
     def _rows(self, query: sa.Select[AuditRow]) -> Iterator[AuditRow]:
         """Read rows in order, a batch at a time."""
         ordered = query.order_by(AuditRow.id).execution_options(yield_per=BATCH)
-        yield from self._session.scalars(ordered)
+        with self._session.scalars(ordered) as rows:
+            yield from rows
 
 
 def _digest(row: AuditRow) -> str:
