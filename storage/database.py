@@ -20,6 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from config.errors import DatabaseBusyError, SettingsError, StorageError, StorageFullError
 from storage.audit import AuditTrail
+from storage.commitments import CommitmentRequests, Commitments
 from storage.index import StudyIndex
 from storage.jobs import Jobs
 from storage.migrations import configuration
@@ -59,6 +60,16 @@ class Transaction:
     def results(self) -> Results:
         """What was made, and where it has been delivered."""
         return Results(self.session)
+
+    @cached_property
+    def commitments(self) -> Commitments:
+        """What destinations were asked to keep safe."""
+        return Commitments(self.session)
+
+    @cached_property
+    def commitment_requests(self) -> CommitmentRequests:
+        """What senders ask this node to keep safe."""
+        return CommitmentRequests(self.session)
 
     @cached_property
     def refusals(self) -> Refusals:

@@ -1,5 +1,6 @@
 """What was made, and where it has been delivered."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
@@ -19,6 +20,8 @@ from storage.tables import DeliveryRow, JobRow, ResultRow, as_record
 
 REPORT = "SR"
 """Kind of the results that later ones name as their predecessor."""
+AWAITED = (CommitmentState.NOT_ASKED, CommitmentState.REQUESTED)
+DECIDED = (CommitmentState.COMMITTED, CommitmentState.NOT_OFFERED)
 
 
 class Results:
@@ -80,6 +83,15 @@ class Results:
             ResultRow.job_id == job_id,
             DeliveryRow.destination == destination,
             DeliveryRow.state == DeliveryState.PENDING,
+        )
+
+    def uncommitted(self, job_id: int, destination: str) -> tuple[DeliveryRecord, ...]:
+        """List what a destination got of a job and is still to be asked to commit to."""
+        return self._deliveries(
+            ResultRow.job_id == job_id,
+            DeliveryRow.destination == destination,
+            DeliveryRow.state == DeliveryState.SENT,
+            DeliveryRow.commitment == CommitmentState.NOT_ASKED,
         )
 
     def deliveries(
@@ -223,7 +235,13 @@ class Results:
         reopened = self._session.scalars(
             sa.update(DeliveryRow)
             .where(DeliveryRow.id.in_(dead), DeliveryRow.state == DeliveryState.DEAD)
-            .values(state=DeliveryState.PENDING, attempts=0, opened_at=now, next_attempt_at=None)
+            .values(
+                state=DeliveryState.PENDING,
+                commitment=CommitmentState.NOT_ASKED,
+                attempts=0,
+                opened_at=now,
+                next_attempt_at=None,
+            )
             .returning(DeliveryRow.id)
             .execution_options(synchronize_session=False)
         ).all()
@@ -240,11 +258,16 @@ class Results:
     def _backlog_of(self, destination: str) -> Backlog:
         of_destination = DeliveryRow.destination == destination
         counted = self._session.execute(
-            sa.select(DeliveryRow.state, sa.func.count())
+            sa.select(DeliveryRow.state, DeliveryRow.commitment, sa.func.count())
             .where(of_destination)
-            .group_by(DeliveryRow.state)
-        )
-        counts = dict(counted.all())
+            .group_by(DeliveryRow.state, DeliveryRow.commitment)
+        ).all()
+        states: Counter[DeliveryState] = Counter()
+        commitments: Counter[CommitmentState] = Counter()
+        for state, commitment, count in counted:
+            states[state] += count
+            if state is DeliveryState.SENT:
+                commitments[commitment] += count
         oldest_pending_at = self._session.scalar(
             sa.select(sa.func.min(DeliveryRow.created_at)).where(
                 of_destination, DeliveryRow.state == DeliveryState.PENDING
@@ -260,13 +283,27 @@ class Results:
             .order_by(DeliveryRow.last_attempt_at.desc(), DeliveryRow.id.desc())
             .limit(1)
         )
+        last_commitment_error = self._session.scalar(
+            sa.select(DeliveryRow.commitment_error)
+            .where(
+                of_destination,
+                DeliveryRow.commitment.not_in(DECIDED),
+                DeliveryRow.commitment_error.is_not(None),
+            )
+            .order_by(DeliveryRow.sent_at.desc(), DeliveryRow.id.desc())
+            .limit(1)
+        )
         return Backlog(
             destination=destination,
-            num_pending=counts.get(DeliveryState.PENDING, 0),
-            num_dead=counts.get(DeliveryState.DEAD, 0),
-            num_sent=counts.get(DeliveryState.SENT, 0),
+            num_pending=states[DeliveryState.PENDING],
+            num_dead=states[DeliveryState.DEAD],
+            num_sent=states[DeliveryState.SENT],
             oldest_pending_at=oldest_pending_at,
             last_error=last_error,
+            num_uncommitted=sum(commitments[state] for state in AWAITED),
+            num_commitment_failed=commitments[CommitmentState.FAILED],
+            num_unanswered=commitments[CommitmentState.UNANSWERED],
+            last_commitment_error=last_commitment_error,
         )
 
     def _entered(self, job_id: int, result: NewResult, *, now: datetime) -> ResultRow:

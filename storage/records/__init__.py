@@ -5,6 +5,12 @@ relative to the root of the file store.
 """
 
 from storage.records.audit import AuditFault, AuditHead, AuditRecord
+from storage.records.commitments import (
+    CommitmentRecord,
+    CommitmentRequestRecord,
+    HeldInstance,
+    Reference,
+)
 from storage.records.deliveries import (
     Backlog,
     CommitmentState,
@@ -30,17 +36,21 @@ __all__ = [
     "AuditHead",
     "AuditRecord",
     "Backlog",
+    "CommitmentRecord",
+    "CommitmentRequestRecord",
     "CommitmentState",
     "CompleteStudy",
     "ConflictKind",
     "ConflictRecord",
     "DeliveryRecord",
     "DeliveryState",
+    "HeldInstance",
     "JobRecord",
     "JobState",
     "NewResult",
     "NewWorker",
     "ReceivedInstance",
+    "Reference",
     "RefusalRecord",
     "Registration",
     "ResultRecord",

@@ -10,7 +10,7 @@ class DeliveryState(StrEnum):
 
     ::
 
-        PENDING ─C-STORE succeeds─▶ SENT
+        PENDING ─C-STORE succeeds─▶ SENT ─the destination has lost it─▶ PENDING | DEAD
         PENDING ─refused for good, or given up─▶ DEAD ─reopen─▶ PENDING
         PENDING | DEAD ─the destination gets another form─▶ REPLACED
     """
@@ -28,12 +28,15 @@ class CommitmentState(StrEnum):
 
     ::
 
-        NOT_ASKED ─N-ACTION─▶ REQUESTED ─N-EVENT-REPORT─▶ COMMITTED | FAILED
-        NOT_ASKED ─the destination does not offer it─▶ NOT_OFFERED
-        REQUESTED | FAILED ─asked again─▶ REQUESTED;  REQUESTED ─no answer─▶ UNANSWERED
+        NOT_ASKED ─N-ACTION accepted─▶ REQUESTED ─N-EVENT-REPORT─▶ COMMITTED | FAILED
+        NOT_ASKED ─the destination does not offer it─▶ NOT_OFFERED;  ─given up─▶ FAILED
+        REQUESTED ─to be sent or asked again, or no answer─▶ NOT_ASKED
+        REQUESTED ─no answer to a second request─▶ UNANSWERED
+        FAILED | UNANSWERED ─reopen─▶ NOT_ASKED;  any ─a late N-EVENT-REPORT─▶ COMMITTED
     """
 
     NOT_ASKED = "NOT_ASKED"
+    """It is asked once everything of its job has arrived."""
     REQUESTED = "REQUESTED"
     COMMITTED = "COMMITTED"
     """It keeps the result safe (PS3.4 J.3.3)."""
@@ -115,6 +118,14 @@ class Backlog:
         When the oldest pending delivery was created; None if none is pending.
     last_error
         Of the latest failed attempt among those not sent.
+    num_uncommitted
+        Of those sent: it is not known yet whether the destination commits to them.
+    num_commitment_failed
+        Of those sent: the destination does not commit to them, or could not be asked.
+    num_unanswered
+        Of those sent: it never answered.
+    last_commitment_error
+        Of those that are not committed to, the latest sent first.
     """
 
     destination: str
@@ -123,3 +134,7 @@ class Backlog:
     num_sent: int
     oldest_pending_at: datetime | None
     last_error: str | None
+    num_uncommitted: int = 0
+    num_commitment_failed: int = 0
+    num_unanswered: int = 0
+    last_commitment_error: str | None = None

@@ -111,7 +111,7 @@ def test_the_backlog_sums_up_each_destination(recorded: Database) -> None:
         backlog = results.backlog()
     assert backlog == (
         Backlog("archive", 3, 0, 0, oldest_pending_at=NOW, last_error=None),
-        Backlog("pacs", 1, 1, 1, oldest_pending_at=NOW, last_error="second"),
+        Backlog("pacs", 1, 1, 1, oldest_pending_at=NOW, last_error="second", num_uncommitted=1),
     )
 
 
