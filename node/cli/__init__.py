@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from node.cli import (
+    certs,
     data,
     database,
     destinations,
@@ -76,6 +77,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     (TRY, tools.send),
     (TRY, tools.echo),
     (TRY, tools.synth),
+    (TRY, certs.certs),
     (LEARN, training.train),
     (LEARN, evaluating.evaluate),
     (LEARN, reproducing.reproduce),

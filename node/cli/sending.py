@@ -58,8 +58,13 @@ class Tally:
         self.count(NOT_SENT, number=left)
 
 
-def parse_peer(text: str) -> Peer:
+def parse_peer(text: str, *, tls: bool = False) -> Peer:
     """Read ``AET@host:port``.
+
+    Parameters
+    ----------
+    tls
+        Whether it speaks TLS.
 
     Raises
     ------
@@ -72,7 +77,7 @@ def parse_peer(text: str) -> Peer:
         raise UsageError(f"{text!r} is no peer: AET@host:port is needed, as PACS@10.0.0.5:104")
     if not 0 < int(port) < 1 << 16:
         raise UsageError(f"{text!r}: a port is a number from 1 to 65535")
-    return Peer(ae_title, host.removeprefix("[").removesuffix("]"), int(port))
+    return Peer(ae_title, host.removeprefix("[").removesuffix("]"), int(port), tls=tls)
 
 
 def find_files(folder: Path) -> tuple[StoreFile, ...]:

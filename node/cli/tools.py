@@ -29,6 +29,9 @@ Folder = Annotated[
 CallingAETitle = Annotated[
     str | None, typer.Option("--from", metavar="AET", help="Our AE title; default node.ae_title.")
 ]
+OverTLS = Annotated[
+    bool, typer.Option("--tls", help="The peer speaks TLS; our certificate is that of [tls].")
+]
 PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
 PEER = "AET@HOST:PORT"
 
@@ -81,13 +84,14 @@ def send(
     *,
     to: Annotated[str, typer.Option(metavar=PEER, help="Who gets the files.")],
     calling_ae_title: CallingAETitle = None,
+    tls: OverTLS = False,
     associations: Annotated[
         int, typer.Option(min=1, max=64, help="Associations at the same time.")
     ] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Send all DICOM files in a folder by C-STORE."""
-    peer, settings = parse_peer(to), settings_for_person(context)
+    peer, settings = parse_peer(to, tls=tls), settings_for_person(context)
     files = find_files(folder)
     with progress(f"sending to {peer}", total=len(files), shown=not as_json) as bar:
         tally = send_files(
@@ -112,10 +116,11 @@ def echo(
     peer: Annotated[str, typer.Argument(metavar=PEER, help="Whom to ask.")],
     *,
     calling_ae_title: CallingAETitle = None,
+    tls: OverTLS = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask a peer whether it is there, by C-ECHO."""
-    called, settings = parse_peer(peer), settings_for_person(context)
+    called, settings = parse_peer(peer, tls=tls), settings_for_person(context)
     seconds = verify(called, caller=_caller(settings, calling_ae_title))
     if as_json:
         write_json({"peer": str(called), "milliseconds": round(1000 * seconds, 3)})
