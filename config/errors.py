@@ -10,6 +10,7 @@
     │   ├── DatabaseBusyError     retryable: another process holds the database
     │   ├── InstanceConflictError a known SOP Instance UID with other content
     │   └── PatientConflictError  a known study or series under another patient or study
+    ├── GuardError                something is of another patient or study than its job
     ├── InputError                the study cannot be analysed; carries a `Reason`
     │   ├── UnreadableInputError  pixels or header cannot be decoded
     │   ├── UnsupportedInputError no series of the kind that the model was made for
@@ -90,6 +91,10 @@ class InstanceConflictError(StorageError):
 
 class PatientConflictError(StorageError):
     """A known study came under another patient, or a known series under another study."""
+
+
+class GuardError(MidlineError):
+    """Input or output does not belong to the study of its job: neither analysed nor sent."""
 
 
 class InputError(MidlineError):

@@ -16,6 +16,7 @@ from ml.inference import Segmenter
 from node import encoding, pipeline, scratch, workplace
 from node.delivery import Courier
 from node.engine import Json
+from node.guard import Guard
 from node.workplace import Workplace
 from storage.records import StudyRecord, StudyState
 
@@ -34,6 +35,7 @@ class Analyst:
 
     def __init__(self, place: Workplace, segmenter: Segmenter) -> None:
         self._place, self._segmenter = place, segmenter
+        self._guard = Guard(place.database, place.files)
 
     def segment(self, job_id: int) -> Json:
         """Read the best series of a study and segment it."""
@@ -54,6 +56,7 @@ class Analyst:
         _refuse_quarantined(held)
         chosen = pipeline.select(place.paths(study))
         series = pipeline.read(chosen.files)
+        self._guard.check_input(series.headers, study)
         prediction = self._segmenter.segment(series.volume)
         stored = place.files.write_result(scratch.dump(prediction), job_id=job.id, suffix=".npz")
         return {

@@ -22,8 +22,9 @@ from node.writing import Analysis, write
 from storage.database import Database
 from storage.files import FileStore
 from storage.records import DeliveryRecord, DeliveryState, NewResult
+from tests.support.held import hold
 from tests.support.pacs import COMPREHENSIVE_3D_SR, free_port, running_pacs
-from tests.support.received import complete_study, received
+from tests.support.received import complete_study
 from tests.support.result_inputs import (
     MODEL,
     NODE,
@@ -73,9 +74,10 @@ class Site:
         mask = make_mask(make_grid(), (Subtype.SDH,))
         findings = make_findings(mask, (Subtype.SDH,))
         result = StudyResult.positive(findings, num_images=12, case_score_percent=97.0)
-        analysis = Analysis(make_series(make_grid()), mask, result)
+        series = make_series(make_grid())
+        analysis = Analysis(series, mask, result)
         with self.database.begin() as transaction:
-            study_id = transaction.studies.register(received(), now=NOW).study_id
+            study_id = hold(transaction, self.files, series.headers, now=NOW)
             complete = complete_study(transaction, study_id)
             job = transaction.jobs.create(study_id, complete.generation, now=NOW)
             kept = [
