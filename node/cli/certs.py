@@ -157,7 +157,12 @@ def new_authority(*, now: datetime | None = None) -> Issued:
 
 
 def issue(
-    name: str, hosts: Iterable[str], authority: Issued, *, now: datetime | None = None
+    name: str,
+    hosts: Iterable[str],
+    authority: Issued,
+    *,
+    here: Iterable[str] = HERE,
+    now: datetime | None = None,
 ) -> Issued:
     """Make a certificate for client and server.
 
@@ -169,6 +174,8 @@ def issue(
         Host names and addresses, beside those of this machine.
     authority
         That signs it.
+    here
+        Names of this machine.
     now
         Its validity begins an hour before; the clock's time if None.
     """
@@ -184,7 +191,7 @@ def issue(
             critical=False,
         )
         .add_extension(
-            x509.SubjectAlternativeName(list(map(_general, dict.fromkeys((name, *HERE, *hosts))))),
+            x509.SubjectAlternativeName(list(map(_general, dict.fromkeys((name, *here, *hosts))))),
             critical=False,
         )
         .add_extension(

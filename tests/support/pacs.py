@@ -1,6 +1,7 @@
 """A storage SCP that plays the PACS: it keeps what it gets, and can be told to misbehave."""
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pynetdicom.events import Event
 from node import hardening
 from node.peers import Peer
 from node.status import StoreStatus
+from tests.support.certificates import Certificates
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
@@ -49,6 +51,7 @@ def running_pacs(
     classes: tuple[str, ...] = RESULT_CLASSES,
     answer: Callable[[Dataset], int] = _always_success,
     calling_ae_titles: tuple[str, ...] = (),
+    certificates: tuple[Certificates, str] | None = None,
 ) -> Iterator[Pacs]:
     """Run a PACS on loopback.
 
@@ -62,6 +65,8 @@ def running_pacs(
         Status for an object; with Success and warnings it is kept.
     calling_ae_titles
         Who may call; empty is everyone.
+    certificates
+        With them it speaks TLS, with the one of this name.
     """
     hardening.install()
     ae = AE(ae_title=ae_title)
@@ -81,9 +86,18 @@ def running_pacs(
         return status
 
     handlers = [(evt.EVT_C_ECHO, lambda _: 0), (evt.EVT_C_STORE, store)]
-    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=list(handlers))
+    context = None
+    if certificates is not None:
+        made, name = certificates
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(made.certificate(name), made.key(name))
+        context.load_verify_locations(made.authorities)
+        context.verify_mode = ssl.CERT_REQUIRED
+    server = ae.start_server(
+        ("127.0.0.1", port), block=False, evt_handlers=list(handlers), ssl_context=context
+    )
     assert server is not None
-    pacs.peer = Peer(ae_title, "127.0.0.1", server.server_address[1])
+    pacs.peer = Peer(ae_title, "127.0.0.1", server.server_address[1], tls=context is not None)
     try:
         yield pacs
     finally:
