@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 ENV_PREFIX = "MIDLINE_"
 ENV_DELIMITER = "__"
-SECRET_KEYS = ("database_url",)
+SECRET_KEYS = ("database_url", "url")
 
 KnownKeys = Callable[[tuple[int | str, ...]], tuple[str, ...]]
 

@@ -12,16 +12,25 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from config.log import log_scope
-from config.settings import DeliverySettings, DestinationSettings, Settings
+from config.settings import (
+    DeliverySettings,
+    DestinationSettings,
+    Settings,
+    WebDestinationSettings,
+)
 from node.encoding import encode_for, uids_of
 from node.engine import Json
 from node.guard import Guard
 from node.peers import Caller, Peer
 from node.sending import Parcel, Refused, Sent, send_by_dimse
+from node.stow import send_by_stow
 from node.workplace import Workplace, record_results
 from storage.records import DeliveryRecord
 
 logger = logging.getLogger(__name__)
+
+HELD = "held until the setup is mended"
+"""Stands before a problem that somebody has to do something about."""
 
 
 def pause_after(attempt: int, settings: DeliverySettings, *, chance: random.Random) -> timedelta:
@@ -47,7 +56,9 @@ class Courier:
 
     def __init__(self, place: Workplace, settings: Settings, caller: Caller) -> None:
         self._place, self._settings, self._caller = place, settings, caller
-        self._destinations = {d.name: d for d in settings.destinations}
+        self._destinations = {d.name: d for d in settings.destinations} | {
+            d.name: d for d in settings.web_destinations
+        }
         self._guard = Guard(place.database, place.files)
         self._chance = random.Random()  # noqa: S311 - spreads retries, keeps no secret
 
@@ -69,7 +80,10 @@ class Courier:
             self._follow_up(job_id, destination, attempt, pending, sent)
 
     def _attempt(
-        self, pending: Sequence[DeliveryRecord], target: DestinationSettings, attempt: int
+        self,
+        pending: Sequence[DeliveryRecord],
+        target: DestinationSettings | WebDestinationSettings,
+        attempt: int,
     ) -> Sent:
         parcels = [
             Parcel(
@@ -81,6 +95,8 @@ class Courier:
             )
             for each in pending
         ]
+        if isinstance(target, WebDestinationSettings):
+            return send_by_stow(parcels, target, on_arrival=self._mark_sent)
         return send_by_dimse(
             parcels,
             Peer(target.ae_title, target.host, target.port, tls=target.tls),
@@ -109,16 +125,19 @@ class Courier:
             self._step_down(job_id, destination, attempt, left[0].opened_at, sent.refused)
             return
         now = datetime.now(UTC)
+        problem = f"{HELD}: {sent.problem}" if sent.held else sent.problem
         left_ids = [delivery.id for delivery in left]
         give_up_at = left[0].opened_at + timedelta(hours=self._settings.delivery.give_up_hours)
         with self._place.database.begin() as transaction:
-            if now >= give_up_at or not sent.retryable:
-                transaction.results.mark_dead(left_ids, error=sent.problem, now=now)
-                logger.error("%d results given up: %s", len(left), sent.problem)
+            if not sent.retryable or (now >= give_up_at and not sent.held):
+                transaction.results.mark_dead(left_ids, error=problem, now=now)
+                logger.error("%d results given up: %s", len(left), problem)
                 return
-            pause = pause_after(attempt, self._settings.delivery, chance=self._chance)
+            pause = max(
+                pause_after(attempt, self._settings.delivery, chance=self._chance), sent.pause
+            )
             transaction.results.mark_attempt(
-                left_ids, error=sent.problem, now=now, next_attempt_at=now + pause
+                left_ids, error=problem, now=now, next_attempt_at=now + pause
             )
             self._place.queues.deliver(
                 transaction.session,
@@ -128,7 +147,7 @@ class Courier:
                 attempt=attempt + 1,
                 delay_seconds=pause.total_seconds(),
             )
-            logger.warning("attempt %d failed, the next follows: %s", attempt, sent.problem)
+            logger.warning("attempt %d failed, the next follows: %s", attempt, problem)
 
     def _step_down(
         self,

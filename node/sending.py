@@ -1,18 +1,20 @@
-"""One attempt to send objects to a peer by C-STORE: what arrived, what it does not take, and why.
+"""One attempt to send objects to a receiver: what arrived, what it does not take, and why.
 
 Objects go in the order given, and the first that is not taken ends the attempt: those after it may
 refer to it.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
-from config.errors import MidlineError, PeerError
+from config.errors import MidlineError, PeerRefusedError, SettingsError
 from node.peers import (
     VERIFICATION,
     Caller,
@@ -24,7 +26,9 @@ from node.peers import (
     refusal_of,
     send_file,
 )
-from node.status import Verdict, verdict_of
+from node.status import Verdict, is_warning, verdict_of
+
+logger = logging.getLogger(__name__)
 
 FEW_ATTEMPTS = 3
 """So often a peer is asked again that rejects a class without saying that it does not know it."""
@@ -55,7 +59,7 @@ class Parcel:
 
 @dataclass(frozen=True)
 class Refused:
-    """One object that the peer does not take as it is.
+    """One object that the receiver does not take as it is.
 
     Attributes
     ----------
@@ -82,7 +86,7 @@ class Sent:
     Attributes
     ----------
     arrived
-        Deliveries that the peer holds now.
+        Deliveries that the receiver holds now.
     refused
         Objects that it does not take: those after them were not sent, since they may refer to
         what is missing.
@@ -91,25 +95,86 @@ class Sent:
     retryable
         Whether the problem may go away: a peer that knows us not may learn to, a lost file stays
         lost.
+    held
+        Whether it goes away only when somebody changes the setup, here or there.
+    pause
+        So long the receiver wants to be left alone at least.
     """
 
     arrived: tuple[int, ...] = ()
     refused: tuple[Refused, ...] = ()
     problem: str = ""
     retryable: bool = True
+    held: bool = False
+    pause: timedelta = timedelta(0)
 
 
 Arrival = Callable[[Parcel], None]
 """Is told at once of each object that arrived, so that a crash sends nothing twice."""
 
 
-def proposed_contexts(files: Sequence[StoreFile]) -> list[PresentationContext]:
-    """Presentation contexts for a set of files, and Verification.
+def stopped_by(error: MidlineError) -> Sent:
+    """Say what an attempt comes to that an error stopped."""
+    held = isinstance(error, PeerRefusedError | SettingsError)
+    return Sent(problem=str(error), retryable=held or error.retryable, held=held)
+
+
+def stopped_at(
+    refused: Refused, verdict: Verdict, *, pause: timedelta = timedelta(0)
+) -> Sent | None:
+    """Say what an attempt comes to at an object that was answered.
+
+    Parameters
+    ----------
+    refused
+        The object and the answer, as it is if the object is not taken.
+    verdict
+        What the answer means.
+    pause
+        As the receiver wants it.
+
+    Returns
+    -------
+    Sent or None
+        None if the object arrived, and the next one may follow.
+    """
+    match verdict:
+        case Verdict.DONE:
+            return None
+        case Verdict.DEAD:
+            return Sent(refused=(refused,))
+        case Verdict.HOLD:
+            return Sent(problem=refused.answer, held=True)
+        case Verdict.RETRY:
+            return Sent(problem=refused.answer, pause=pause)
+
+
+@dataclass(frozen=True)
+class Sequel:
+    """What is to be done on the same association once everything has arrived.
+
+    Attributes
+    ----------
+    contexts
+        Presentation contexts that it needs.
+    act
+        Does it; raises an error of ours if it has to be done again.
+    """
+
+    contexts: tuple[PresentationContext, ...]
+    act: Callable[[Association], None]
+
+
+def proposed_contexts(
+    files: Sequence[StoreFile], sequel: Sequel | None = None
+) -> list[PresentationContext]:
+    """Presentation contexts for a set of files, for what follows, and Verification.
 
     An association of which nothing is accepted is aborted without a word: a peer that refuses all
     our classes still takes Verification, and then we can tell.
     """
-    return [*contexts_for(files), build_context(VERIFICATION)]
+    following = () if sequel is None else sequel.contexts
+    return [*contexts_for(files), *following, build_context(VERIFICATION)]
 
 
 def send_by_dimse(
@@ -119,15 +184,18 @@ def send_by_dimse(
     caller: Caller,
     attempt: int,
     on_arrival: Arrival,
+    sequel: Sequel | None = None,
 ) -> Sent:
     """Make one attempt on one association.
 
     Parameters
     ----------
     parcels
-        In the order of sending.
+        In the order of sending; none if only the sequel is due.
     attempt
         Counts from 1; a class that is rejected without a clear reason is asked for a few times.
+    sequel
+        Follows if everything arrived.
     """
     arrived: list[int] = []
 
@@ -137,17 +205,17 @@ def send_by_dimse(
 
     try:
         files = [read_store_file(each.path) for each in parcels]
-        with associated(peer, proposed_contexts(files), caller=caller) as association:
+        with associated(peer, proposed_contexts(files, sequel), caller=caller) as association:
             refused = _not_negotiated(association, peer, parcels, files)
             if any(not each.is_final for each in refused) and attempt < FEW_ATTEMPTS:
                 return Sent(problem=refused[0].answer)
             if refused:
                 return Sent(refused=refused)
             stopped = _send(association, peer, parcels, files, note)
-    except PeerError as error:
-        return Sent(tuple(arrived), problem=str(error))
+            if stopped == Sent() and sequel is not None:
+                sequel.act(association)
     except MidlineError as error:
-        return Sent(tuple(arrived), problem=str(error), retryable=error.retryable)
+        stopped = stopped_by(error)
     return replace(stopped, arrived=tuple(arrived))
 
 
@@ -162,14 +230,13 @@ def _send(
     for parcel, file in zip(parcels, files, strict=True):
         status = send_file(association, file, peer=peer)
         answer = f"{peer} answered 0x{status:04X}"
-        match verdict_of(status):
-            case Verdict.DONE:
-                note(parcel)
-            case Verdict.DEAD:
-                refused = Refused(parcel, file.sop_class_uid, is_final=False, answer=answer)
-                return Sent(refused=(refused,))
-            case Verdict.RETRY:
-                return Sent(problem=answer)
+        refused = Refused(parcel, file.sop_class_uid, is_final=False, answer=answer)
+        stopped = stopped_at(refused, verdict_of(status))
+        if stopped is not None:
+            return stopped
+        if is_warning(status):
+            logger.warning("taken with a warning: %s: %s", parcel.kind, answer)
+        note(parcel)
     return Sent()
 
 

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from config.sections.base import AETitle, Fraction, Host, Name, PeerPort, Section
+from config.sections.base import AETitle, Fraction, Host, Name, PeerPort, Section, is_loopback
 
 
 class DeliverySettings(Section):
@@ -115,6 +116,20 @@ class WebDestinationSettings(ReceiverSettings):
     """File of the authorities that its certificate must come from, PEM; else the system's."""
     timeout_seconds: PositiveFloat = 60.0
     """Wait for its answer, in seconds."""
+
+    @model_validator(mode="after")
+    def _url_gives_nothing_away(self) -> Self:
+        parts = urlsplit(self.url)
+        if not self.url.isascii() or not self.url.isprintable() or " " in self.url:
+            raise ValueError("url must consist of printable ASCII characters, without spaces")
+        if parts.port == 0 or parts.hostname is None:
+            raise ValueError("url must name a host, and a port that exists or none")
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("url must be scheme, host, port and path alone; see token_file")
+        is_private = parts.scheme == "https" or is_loopback(parts.hostname)
+        if self.token_file is not None and not is_private:
+            raise ValueError("url must be https: a token_file would be sent for all to read")
+        return self
 
     @property
     def address(self) -> str:
