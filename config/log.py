@@ -27,7 +27,16 @@ from config.errors import MidlineError
 
 HANDLER_NAME = "midline"
 OURS = ("config", "storage", "ml", "node", "run_node", "__main__")
-QUIET = ("pydicom", "pynetdicom", "highdicom", "dbos", "sqlalchemy", "alembic", "py.warnings")
+QUIET = (
+    "pydicom",
+    "pynetdicom",
+    "highdicom",
+    "dbos",
+    "sqlalchemy",
+    "alembic",
+    "urllib3",
+    "py.warnings",
+)
 MOST_FRAMES = 4
 
 _scope: ContextVar[Mapping[str, int | str]] = ContextVar("_scope", default=MappingProxyType({}))

@@ -19,6 +19,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
 from config.errors import (
@@ -141,11 +142,13 @@ def read_store_file(path: Path) -> StoreFile:
     Raises
     ------
     UnreadableInputError
-        If the file is not DICOM Part 10, or names no SOP class or transfer syntax.
+        If the file is lost, is not DICOM Part 10, or names no SOP class or transfer syntax.
     """
     try:
         meta = dcmread(path, specific_tags=[], stop_before_pixels=True).file_meta
         return StoreFile(path, str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID))
+    except FileNotFoundError as error:
+        raise UnreadableInputError(f"{path.name} is lost") from error
     except (InvalidDicomError, AttributeError, EOFError, ValueError) as error:
         raise UnreadableInputError(f"{path.name} is no DICOM file") from error
 
@@ -182,8 +185,14 @@ def associated(
     contexts: Sequence[PresentationContext],
     *,
     caller: Caller,
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
 ) -> Iterator[Association]:
     """Open an association, and release it at the end (PS3.8 7.1, 7.2).
+
+    Parameters
+    ----------
+    roles
+        What this node is for some of the SOP classes, where it is not the user (PS3.7 D.3.3.4).
 
     Raises
     ------
@@ -211,6 +220,7 @@ def associated(
             contexts=list(contexts),
             ae_title=peer.ae_title,
             max_pdu=OFFERED_PDU_BYTES,
+            ext_neg=list(roles),
             tls_args=(caller.tls, peer.host) if peer.tls and caller.tls is not None else None,
         )
     except socket.gaierror as error:
