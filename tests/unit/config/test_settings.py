@@ -247,6 +247,42 @@ def test_a_database_password_is_never_told(load: Loader) -> None:
     assert "SECRET" not in repr(settings)
 
 
+WEB = '[[web_destinations]]\nname = "web"\nurl = "{}"\n'
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://dicom.example/dicom-web", "http://127.0.0.1:8042/dicom-web", "http://[::1]:8042/",
+     "http://localhost", "https://dicom.example:8443"],
+)  # fmt: skip
+def test_a_token_goes_over_tls_or_stays_on_this_machine(load: Loader, url: str) -> None:
+    settings = load(WEB.format(url) + "token_file = 'token'")
+    assert settings.receivers[0].address == url
+
+
+@pytest.mark.parametrize(
+    "url", ["http://dicom.example/", "http://10.0.0.5:80/", "http://127.example"]
+)
+def test_a_token_is_not_sent_for_all_to_read(load: Loader, url: str) -> None:
+    told = refusal(load, WEB.format(url) + "token_file = 'token'")
+    assert told.endswith("url must be https: a token_file would be sent for all to read")
+    assert load(WEB.format(url)).web_destinations[0].url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://user:HUSH@host/", "https://HUSH@host", "https://host/?token=HUSH", "https://host/#HUSH",
+     "ftp://HUSH@host", "https://host:99999/HUSH", "https://host:0/HUSH", "https://:443/HUSH",
+     "https://host/HUSH me", "https://höst/HUSH", "//HUSH"],
+)  # fmt: skip
+def test_a_url_that_is_none_or_holds_a_secret_is_refused_and_not_repeated(
+    load: Loader, url: str
+) -> None:
+    told = refusal(load, WEB.format(url))
+    assert "web_destinations.0" in told
+    assert "HUSH" not in told
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"nothing\.toml: cannot be read"):
         load_settings(tmp_path / "nothing.toml")
