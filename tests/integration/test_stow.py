@@ -10,9 +10,7 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
-    UID,
     ComprehensiveSRStorage,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
@@ -25,33 +23,11 @@ from node.sending import Parcel, Sent
 from node.stow import send_by_stow
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.pacs import free_port
+from tests.support.parcels import PATIENT, written
 from tests.support.web_archive import Answer, Reply, Request, failed, running_web_archive, stored
 
 BEARER = "eyJhbGciOiJub25lIn0.c2VjcmV0.-_~+/="
 SEND_SECONDS = 10.0
-PATIENT = ("SECRET^NAME", "SECRET-ID", "SECRET-ACCESSION")
-
-
-def written(
-    folder: Path,
-    number: int,
-    kind: str,
-    sop_class_uid: UID,
-    *,
-    syntax: UID = ExplicitVRLittleEndian,
-    num_bytes: int = 10,
-) -> Parcel:
-    """Write an object of a patient with some bytes that no text could hold."""
-    ds = Dataset()
-    ds.SOPClassUID, ds.SOPInstanceUID = sop_class_uid, f"2.25.{number}"
-    ds.StudyInstanceUID, ds.SeriesInstanceUID = "2.25.77", "2.25.78"
-    ds.PatientName, ds.PatientID, ds.AccessionNumber = PATIENT
-    ds.EncapsulatedDocument = bytes(range(256)) + b"\r\n--\r\n" + bytes(num_bytes)
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = syntax
-    path = folder / f"{number}.dcm"
-    ds.save_as(path, enforce_file_format=True)
-    return Parcel(number, kind, str(sop_class_uid), ds.SOPInstanceUID, path)
 
 
 @pytest.fixture

@@ -49,6 +49,7 @@ def running_pacs(
     ae_title: str = "PACS",
     port: int = 0,
     classes: tuple[str, ...] = RESULT_CLASSES,
+    syntaxes: tuple[str, ...] = SYNTAXES,
     answer: Callable[[Dataset], int] = _always_success,
     calling_ae_titles: tuple[str, ...] = (),
     certificates: tuple[Certificates, str] | None = None,
@@ -59,8 +60,8 @@ def running_pacs(
     ----------
     ae_title, port
         Where it is called; 0 takes a free port.
-    classes
-        SOP classes that it accepts.
+    classes, syntaxes
+        SOP classes that it accepts, and in which transfer syntaxes.
     answer
         Status for an object; with Success and warnings it is kept.
     calling_ae_titles
@@ -74,7 +75,7 @@ def running_pacs(
     ae.require_calling_aet = list(calling_ae_titles)
     ae.add_supported_context("1.2.840.10008.1.1")
     for sop_class_uid in classes:
-        ae.add_supported_context(sop_class_uid, list(SYNTAXES))
+        ae.add_supported_context(sop_class_uid, list(syntaxes))
     pacs = Pacs(Peer(ae_title, "127.0.0.1", port))
 
     def store(event: Event) -> int:
