@@ -29,7 +29,7 @@ def sweep(
         How many studies this call completed.
     """
     with database.begin() as transaction:
-        due = transaction.studies.due(
+        due = transaction.arrivals.due(
             now=now,
             quiet_after_release=timedelta(seconds=settings.quiet_after_release_seconds),
             quiet_without_release=timedelta(seconds=settings.quiet_without_release_seconds),

@@ -120,7 +120,7 @@ def handle_end(event: Event, stores: Stores, associations: OpenAssociations) -> 
         return
     try:
         with stores.database.begin() as transaction:
-            transaction.studies.release(sorted(studies), now=datetime.now(UTC))
+            transaction.arrivals.release(sorted(studies), now=datetime.now(UTC))
     except MidlineError as error:
         # the longer quiet time, for studies without this evidence, completes them too
         logger.warning("the end of an association was not recorded: %s", error)

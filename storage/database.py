@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from config.errors import DatabaseBusyError, SettingsError, StorageError, StorageFullError
+from storage.arrivals import Arrivals
 from storage.audit import AuditTrail
 from storage.commitments import CommitmentRequests, Commitments
 from storage.index import StudyIndex
@@ -50,6 +51,11 @@ class Transaction:
     def studies(self) -> StudyIndex:
         """Studies and the images held of them."""
         return StudyIndex(self.session)
+
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        """Studies that are arriving."""
+        return Arrivals(self.session)
 
     @cached_property
     def jobs(self) -> Jobs:

@@ -4,7 +4,6 @@ Whoever changes a study locks its row first, so a completion and a late image ha
 other, never in between.
 """
 
-from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -31,6 +30,9 @@ from storage.tables import (
     StudyRow,
     as_record,
 )
+
+LONGEST_PAUSE_SECONDS = 60.0
+"""Whoever sends more of a study after a longer pause does so for another reason."""
 
 
 class StudyIndex:
@@ -65,44 +67,13 @@ class StudyIndex:
         self._reopen(study, instance.calling_ae_title, now=now)
         return Registration(study.id, is_new=True)
 
-    def release(self, study_ids: Collection[int], *, now: datetime) -> None:
-        """Note that the association which sent new images of these studies ended."""
+    def expect(self, study_id: int, count: int, *, by: str) -> None:
+        """Note how many images of a study there are to be, and who said so in 64 characters."""
         self._session.execute(
             sa.update(StudyRow)
-            .where(StudyRow.id.in_(study_ids), StudyRow.state == StudyState.RECEIVING)
-            .values(released_at=now)
+            .where(StudyRow.id == study_id)
+            .values(expected_instances=count, expected_by=by)
         )
-
-    def due(
-        self,
-        *,
-        now: datetime,
-        quiet_after_release: timedelta,
-        quiet_without_release: timedelta,
-        deadline: timedelta,
-    ) -> tuple[int, ...]:
-        """List the studies to be looked at for completion, those that waited longest first.
-
-        Parameters
-        ----------
-        quiet_after_release
-            Since the last association that sent new images ended.
-        quiet_without_release
-            Since the last new image.
-        deadline
-            Since the first new image of the generation, whatever has come since.
-        """
-        is_due = sa.or_(
-            StudyRow.released_at <= now - quiet_after_release,
-            StudyRow.last_received_at <= now - quiet_without_release,
-            StudyRow.first_received_at <= now - deadline,
-        )
-        query = (
-            sa.select(StudyRow.id)
-            .where(StudyRow.state == StudyState.RECEIVING, is_due)
-            .order_by(StudyRow.first_received_at, StudyRow.id)
-        )
-        return tuple(self._session.scalars(query))
 
     def complete(
         self, study_id: int, *, last_received_at: datetime, now: datetime, evidence: str
@@ -291,6 +262,7 @@ class StudyIndex:
             first_received_at=now,
             last_received_at=now,
             calling_ae_title=instance.calling_ae_title,
+            is_interrupted=False,
         )
         if self._insert(new):
             return new
@@ -328,6 +300,10 @@ class StudyIndex:
         if study.state == StudyState.COMPLETE:
             study.state = StudyState.RECEIVING
             study.first_received_at = now
+            study.is_interrupted = False
+            study.expected_instances = study.expected_by = None
+        if study.released_at is not None:
+            study.longest_pause_seconds = _longer_pause(study, now - study.released_at)
         study.num_instances += 1
         study.last_received_at = now
         study.released_at = None
@@ -344,22 +320,20 @@ class StudyIndex:
 
     def _instances(self, study_id: int, generation: int) -> tuple[StoredInstance, ...]:
         query = (
-            sa.select(InstanceRow, SeriesRow.series_instance_uid)
+            sa.select(InstanceRow, SeriesRow)
             .join(SeriesRow, SeriesRow.id == InstanceRow.series_id)
             .where(InstanceRow.study_id == study_id, InstanceRow.generation <= generation)
             .order_by(InstanceRow.id)
         )
-        return tuple(
-            StoredInstance(
-                sop_instance_uid=row.sop_instance_uid,
-                series_instance_uid=series_instance_uid,
-                sop_class_uid=row.sop_class_uid,
-                transfer_syntax_uid=row.transfer_syntax_uid,
-                sha256=row.sha256,
-                path=row.path,
-            )
-            for row, series_instance_uid in self._session.execute(query)
-        )
+        return tuple(as_record(StoredInstance, *rows) for rows in self._session.execute(query))
+
+
+def _longer_pause(study: StudyRow, pause: timedelta) -> float | None:
+    """Longest pause of a study, with one more: from a release to the next new image, seconds."""
+    longest, seconds = study.longest_pause_seconds, pause.total_seconds()
+    if seconds > LONGEST_PAUSE_SECONDS:
+        return longest
+    return max(seconds, longest or 0.0, 0.0)
 
 
 def _instance_row(

@@ -97,6 +97,7 @@ class StudyRow(Base):
     __table_args__ = (
         sa.CheckConstraint("generation >= 0", name="generation"),
         sa.Index(None, "state", "last_received_at"),
+        sa.Index(None, "calling_ae_title"),
         AUTOINCREMENT,
     )
 
@@ -111,6 +112,8 @@ class StudyRow(Base):
     last_received_at: Mapped[datetime]
     released_at: Mapped[datetime | None]
     calling_ae_title: Mapped[AETitle]
+    is_interrupted: Mapped[bool]
+    longest_pause_seconds: Mapped[float | None]
     expected_instances: Mapped[int | None]
     expected_by: Mapped[str | None] = mapped_column(String(MAX_NAME_CHARS))
     files_removed_at: Mapped[datetime | None]

@@ -91,6 +91,10 @@ class StudyRecord:
         When the last association that sent new images ended; None while images may follow on it.
     calling_ae_title
         Who sent the last new image.
+    is_interrupted
+        Whether an association that sent images of this generation was aborted or lost.
+    longest_pause_seconds
+        From a release to the next new image; None if all came before the first release.
     expected_instances, expected_by
         How many images there are to be in all, and who said so; None if nobody did.
     files_removed_at
@@ -108,9 +112,36 @@ class StudyRecord:
     last_received_at: datetime
     released_at: datetime | None
     calling_ae_title: str
+    is_interrupted: bool
+    longest_pause_seconds: float | None
     expected_instances: int | None
     expected_by: str | None
     files_removed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class PlacedImage:
+    """An image that is held, and where it lies, as JSON text; None if that is not known."""
+
+    sop_instance_uid: str
+    series_instance_uid: str
+    geometry_json: str | None
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How the latest studies of a sender came.
+
+    Attributes
+    ----------
+    num_studies
+        How many there were to learn from.
+    longest_pause_seconds
+        Between a release and the next new image of the same study; 0 if there was none.
+    """
+
+    num_studies: int
+    longest_pause_seconds: float
 
 
 @dataclass(frozen=True)

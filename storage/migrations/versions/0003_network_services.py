@@ -22,6 +22,11 @@ def upgrade() -> None:
         study.add_column(sa.Column("expected_instances", sa.Integer(), nullable=True))
         study.add_column(sa.Column("expected_by", sa.String(length=64), nullable=True))
         study.add_column(sa.Column("files_removed_at", sa.DateTime(timezone=True), nullable=True))
+        study.add_column(
+            sa.Column("is_interrupted", sa.Boolean(), nullable=False, server_default="0")
+        )
+        study.add_column(sa.Column("longest_pause_seconds", sa.Double(), nullable=True))
+        study.create_index("ix_study_calling_ae_title", ["calling_ae_title"])
     with op.batch_alter_table("instance") as instance:
         instance.add_column(sa.Column("geometry_json", sa.Text(), nullable=True))
     with op.batch_alter_table("job") as job:
@@ -43,7 +48,14 @@ def downgrade() -> None:
     with op.batch_alter_table("instance") as instance:
         instance.drop_column("geometry_json")
     with op.batch_alter_table("study") as study:
-        for column in ("files_removed_at", "expected_by", "expected_instances"):
+        study.drop_index("ix_study_calling_ae_title")
+        for column in (
+            "longest_pause_seconds",
+            "is_interrupted",
+            "files_removed_at",
+            "expected_by",
+            "expected_instances",
+        ):
             study.drop_column(column)
 
 

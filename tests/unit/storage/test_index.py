@@ -35,7 +35,7 @@ def study_of(database: Database, study_id: int = 1) -> StudyRecord:
 
 def due(database: Database, *, at: datetime) -> tuple[int, ...]:
     with database.read() as transaction:
-        return transaction.studies.due(
+        return transaction.arrivals.due(
             now=at,
             quiet_after_release=QUIET_AFTER_RELEASE,
             quiet_without_release=QUIET_WITHOUT_RELEASE,
@@ -186,7 +186,7 @@ def test_a_readmitted_study_waits_for_completion_or_stays_complete(database: Dat
 def test_a_study_is_due_some_time_after_its_release(database: Database) -> None:
     register(database, 1)
     with database.begin() as transaction:
-        transaction.studies.release([1], now=NOW + SECOND)
+        transaction.arrivals.release([1], now=NOW + SECOND)
     assert due(database, at=NOW + QUIET_AFTER_RELEASE) == ()
     assert due(database, at=NOW + SECOND + QUIET_AFTER_RELEASE) == (1,)
 
@@ -194,7 +194,7 @@ def test_a_study_is_due_some_time_after_its_release(database: Database) -> None:
 def test_an_image_after_the_release_starts_the_longer_wait(database: Database) -> None:
     register(database, 1)
     with database.begin() as transaction:
-        transaction.studies.release([1], now=NOW + SECOND)
+        transaction.arrivals.release([1], now=NOW + SECOND)
     register(database, 2, now=NOW + 2 * SECOND)
     assert due(database, at=NOW + SECOND + QUIET_AFTER_RELEASE) == ()
     assert due(database, at=NOW + 2 * SECOND + QUIET_WITHOUT_RELEASE) == (1,)
@@ -203,7 +203,7 @@ def test_an_image_after_the_release_starts_the_longer_wait(database: Database) -
 def test_a_repetition_does_not_delay_completion(database: Database) -> None:
     register(database, 1)
     with database.begin() as transaction:
-        transaction.studies.release([1], now=NOW)
+        transaction.arrivals.release([1], now=NOW)
     register(database, 1, now=NOW + 10 * SECOND)
     assert due(database, at=NOW + QUIET_AFTER_RELEASE) == (1,)
 
@@ -276,7 +276,7 @@ def test_no_image_falls_between_completion_and_registration(database: Database) 
 def test_a_late_image_reopens_the_study_towards_its_next_generation(database: Database) -> None:
     register(database, 1, 2)
     with database.begin() as transaction:
-        transaction.studies.release([1], now=NOW)
+        transaction.arrivals.release([1], now=NOW)
         complete_study(transaction, 1)
     later = NOW + timedelta(hours=1)
     register(database, 3, now=later)
@@ -304,7 +304,7 @@ def test_a_release_after_completion_changes_nothing(database: Database) -> None:
     register(database, 1)
     with database.begin() as transaction:
         complete_study(transaction, 1)
-        transaction.studies.release([1], now=NOW)
+        transaction.arrivals.release([1], now=NOW)
     assert study_of(database).released_at is None
 
 
