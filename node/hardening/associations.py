@@ -64,6 +64,10 @@ class HardAssociation(Association):
             self.is_established = False
             self.dul.kill_dul()
             evt.trigger(self, evt.EVT_ABORTED, {})
+        finally:
+            forget = getattr(self._server, "forget", None)
+            if forget is not None:
+                forget(self.remote["address"])
 
     def _serve_request(self, msg: Any, context_id: int) -> None:
         with self._serving_lock:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pynetdicom import AE
 from pynetdicom.events import EventHandlerType
-from pynetdicom.transport import ThreadedAssociationServer
+from pynetdicom.transport import AddressInformation, ThreadedAssociationServer
 
 from node.hardening.associations import HardAssociation
 
@@ -51,7 +51,7 @@ class HardServer(ThreadedAssociationServer):
         self, *args: Any, limits: ConnectionLimits, tls: ssl.SSLContext | None, **kwargs: Any
     ) -> None:
         self._limits, self._tls = limits, tls
-        self._starting: Counter[str] = Counter()
+        self._open: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._is_full = False
         self.is_ending = False
@@ -65,28 +65,30 @@ class HardServer(ThreadedAssociationServer):
         return connection, address
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002
-        """Count what is open before a thread is started; what is not allowed is closed at once."""
-        address = str(client_address[0])
-        opened = Counter(
-            each.requestor.address_info.address
-            for each in self.active_associations
-            if each.requestor.address_info is not None
-        )
+        """Count a connection before a thread is started; what is too much is closed at once."""
+        address = _key(client_address)
+        limits = self._limits
         with self._lock:
-            opened.update(self._starting)
             is_full = (
-                opened.total() >= self._limits.in_all or opened[address] >= self._limits.per_address
+                self._open.total() >= limits.in_all or self._open[address] >= limits.per_address
             )
             if not is_full:
-                self._starting[address] += 1
+                self._open[address] += 1
         if is_full and not self._is_full:
             # once, until one is let in again: a flood does not fill the log
             logger.warning("too many connections; those from %s are closed at once", address)
         self._is_full = is_full
         return not is_full
 
+    def forget(self, address: str) -> None:
+        """Count a connection no more: its association ended, or never began."""
+        with self._lock:
+            self._open[address] -= 1
+            if not self._open[address]:
+                del self._open[address]
+
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Shake hands, then hand over to pynetdicom."""
+        """Shake hands, then have the association begin; from then on it has its own thread."""
         try:
             if self._tls is not None:
                 request = self._tls.wrap_socket(
@@ -94,14 +96,12 @@ class HardServer(ThreadedAssociationServer):
                 )
                 request.do_handshake()
             request.settimeout(self.ae.network_timeout)
-            super().process_request_thread(request, client_address)
-        except OSError as error:  # also of TLS, and when the time is over
+            self.finish_request(request, client_address)
+        except Exception as error:  # noqa: BLE001 - whatever it was, it concerns one connection
             reason = getattr(error, "reason", None) or type(error).__name__
-            logger.warning("no TLS connection with %s: %s", client_address[0], reason)
+            logger.warning("no association with %s: %s", client_address[0], reason)
             self.shutdown_request(request)
-        finally:
-            with self._lock:
-                self._starting[str(client_address[0])] -= 1
+            self.forget(_key(client_address))
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """Log a fault as one line; the base class writes a traceback to standard error."""
@@ -120,6 +120,11 @@ class HardServer(ThreadedAssociationServer):
         return any(
             isinstance(each, HardAssociation) and each.is_busy for each in self.active_associations
         )
+
+
+def _key(client_address: Any) -> str:
+    """Address of a connection, as its association knows it."""
+    return AddressInformation.from_tuple(client_address).address
 
 
 def serve(
