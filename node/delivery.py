@@ -4,28 +4,31 @@ Objects go in their recorded order, the report last, so that no report points at
 arrived. What arrived is marked at once; the next attempt begins with what is left. Repeating is
 harmless, since UIDs and bytes never change. What a peer refuses it is offered in the next form
 (`node.results.forms`), and the whole result is written anew, so that references stay true.
+
+When all has arrived the peer is asked to commit to it (`node.commitment`), in the same attempt if
+it can be: an attempt does what is left to do, sending or asking.
 """
 
 import logging
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from config.log import log_scope
-from config.settings import (
-    DeliverySettings,
-    DestinationSettings,
-    Settings,
-    WebDestinationSettings,
-)
+from config.settings import DestinationSettings, Settings, WebDestinationSettings
+from node.commitment.answers import deadlines
+from node.commitment.asking import Asker
 from node.encoding import encode_for, uids_of
 from node.engine import Json
 from node.guard import Guard
+from node.pauses import pause_after
 from node.peers import Caller, Peer
 from node.sending import Parcel, Refused, Sent, send_by_dimse
 from node.stow import send_by_stow
 from node.workplace import Workplace, record_results
-from storage.records import DeliveryRecord
+from storage.database import Transaction
+from storage.records import CommitmentState, DeliveryRecord
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +36,27 @@ HELD = "held until the setup is mended"
 """Stands before a problem that somebody has to do something about."""
 
 
-def pause_after(attempt: int, settings: DeliverySettings, *, chance: random.Random) -> timedelta:
-    """Pause before the next attempt: doubled each time up to a limit, and varied a little."""
-    seconds = min(
-        settings.first_retry_seconds * 2.0 ** min(attempt - 1, 30), settings.longest_retry_seconds
-    )
-    return timedelta(seconds=seconds * chance.uniform(1 - settings.jitter, 1 + settings.jitter))
+Target = DestinationSettings | WebDestinationSettings
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One of a row of attempts.
+
+    Attributes
+    ----------
+    job_id, destination
+        Whose results, and who gets them.
+    number
+        Counts from 1.
+    opened_at
+        When the row began: it tells rows apart.
+    """
+
+    job_id: int
+    destination: str
+    number: int
+    opened_at: datetime
 
 
 class Courier:
@@ -60,14 +78,27 @@ class Courier:
             d.name: d for d in settings.web_destinations
         }
         self._guard = Guard(place.database, place.files)
+        self._asker = Asker(place.database, place.queues, settings)
         self._chance = random.Random()  # noqa: S311 - spreads retries, keeps no secret
 
-    def send(self, job_id: int, destination: str, attempt: int) -> None:
-        """Make one attempt to send a job's results, and see to what follows from it."""
+    def send(self, job_id: int, destination: str, attempt: int, opened_ms: int = 0) -> None:
+        """Make one attempt to send a job's results, and see to what follows from it.
+
+        Parameters
+        ----------
+        job_id, destination, attempt
+            As in `Attempt`.
+        opened_ms
+            When the row of attempts began, in milliseconds since 1970; 0 if the results tell.
+        """
         with self._place.database.begin() as transaction:
             pending = transaction.results.pending(job_id, destination)
-        if not pending:
+            uncommitted = transaction.results.uncommitted(job_id, destination)
+        if not pending and not uncommitted:
             return
+        opened_at = (pending or uncommitted)[0].opened_at
+        if opened_ms:
+            opened_at = datetime.fromtimestamp(opened_ms / 1000, UTC)
         with log_scope(job=job_id):
             target = self._destinations.get(destination)
             if target is None:
@@ -76,14 +107,12 @@ class Courier:
             elif problem := self._guard.problem_of(job_id, pending):
                 sent = Sent(problem=problem, retryable=False)
             else:
-                sent = self._attempt(pending, target, attempt)
-            self._follow_up(job_id, destination, attempt, pending, sent)
+                sent = self._attempt(job_id, pending, target, attempt)
+            now = Attempt(job_id, destination, attempt, opened_at)
+            self._follow_up(now, target, pending, sent)
 
     def _attempt(
-        self,
-        pending: Sequence[DeliveryRecord],
-        target: DestinationSettings | WebDestinationSettings,
-        attempt: int,
+        self, job_id: int, pending: Sequence[DeliveryRecord], target: Target, attempt: int
     ) -> Sent:
         parcels = [
             Parcel(
@@ -95,6 +124,8 @@ class Courier:
             )
             for each in pending
         ]
+        if not parcels and not _is_asked(target):
+            return Sent()
         if isinstance(target, WebDestinationSettings):
             return send_by_stow(parcels, target, on_arrival=self._mark_sent)
         return send_by_dimse(
@@ -103,6 +134,7 @@ class Courier:
             caller=self._caller,
             attempt=attempt,
             on_arrival=self._mark_sent,
+            sequel=self._asker.sequel(job_id, target, attempt=attempt),
         )
 
     def _mark_sent(self, parcel: Parcel) -> None:
@@ -111,57 +143,91 @@ class Courier:
 
     def _follow_up(
         self,
-        job_id: int,
-        destination: str,
-        attempt: int,
+        attempt: Attempt,
+        target: Target | None,
         pending: Sequence[DeliveryRecord],
         sent: Sent,
     ) -> None:
         """Offer other forms of what was refused; have the rest tried again, or given up."""
         left = [delivery for delivery in pending if delivery.id not in sent.arrived]
-        if not left:
-            return
         if sent.refused:
-            self._step_down(job_id, destination, attempt, left[0].opened_at, sent.refused)
-            return
+            self._step_down(attempt, sent.refused)
+        elif left:
+            self._send_later(attempt, left, sent)
+        elif target is None or _is_asked(target):
+            if sent.problem:
+                self._ask_later(attempt, sent)
+        else:
+            self._let_be(attempt)
+
+    def _send_later(self, attempt: Attempt, left: Sequence[DeliveryRecord], sent: Sent) -> None:
+        """Have what did not arrive sent again, or give it up."""
         now = datetime.now(UTC)
         problem = f"{HELD}: {sent.problem}" if sent.held else sent.problem
         left_ids = [delivery.id for delivery in left]
-        give_up_at = left[0].opened_at + timedelta(hours=self._settings.delivery.give_up_hours)
+        sent_until, _ = deadlines(left[0].opened_at, self._settings)
         with self._place.database.begin() as transaction:
-            if not sent.retryable or (now >= give_up_at and not sent.held):
+            if not sent.retryable or (now >= sent_until and not sent.held):
                 transaction.results.mark_dead(left_ids, error=problem, now=now)
                 logger.error("%d results given up: %s", len(left), problem)
                 return
-            pause = max(
-                pause_after(attempt, self._settings.delivery, chance=self._chance), sent.pause
-            )
+            pause = self._pause_after(attempt, sent)
             transaction.results.mark_attempt(
                 left_ids, error=problem, now=now, next_attempt_at=now + pause
             )
-            self._place.queues.deliver(
-                transaction.session,
-                job_id,
-                destination,
-                opened_at=left[0].opened_at,
-                attempt=attempt + 1,
-                delay_seconds=pause.total_seconds(),
-            )
-            logger.warning("attempt %d failed, the next follows: %s", attempt, problem)
+            self._queue_next(transaction, attempt, pause)
+            logger.warning("attempt %d failed, the next follows: %s", attempt.number, problem)
 
-    def _step_down(
-        self,
-        job_id: int,
-        destination: str,
-        attempt: int,
-        opened_at: datetime,
-        refused: Sequence[Refused],
+    def _ask_later(self, attempt: Attempt, sent: Sent) -> None:
+        """Have the destination asked again for what it has, or give that up."""
+        now = datetime.now(UTC)
+        problem = f"{HELD}: {sent.problem}" if sent.held else sent.problem
+        with self._place.database.begin() as transaction:
+            left = transaction.results.uncommitted(attempt.job_id, attempt.destination)
+            if not left:
+                return
+            left_ids = [delivery.id for delivery in left]
+            _, asked_until = deadlines(left[0].opened_at, self._settings)
+            if not sent.retryable or (now >= asked_until and not sent.held):
+                transaction.commitments.end(left_ids, CommitmentState.FAILED, error=problem)
+                logger.error("commitment to %d results given up: %s", len(left), problem)
+                return
+            pause = self._pause_after(attempt, sent)
+            transaction.commitments.ask_again(left_ids, error=problem, next_attempt_at=now + pause)
+            self._queue_next(transaction, attempt, pause)
+            logger.warning("not asked to commit, the next attempt follows: %s", problem)
+
+    def _let_be(self, attempt: Attempt) -> None:
+        """Note that the destination is not to be asked."""
+        with self._place.database.begin() as transaction:
+            left = transaction.results.uncommitted(attempt.job_id, attempt.destination)
+            transaction.commitments.end(
+                [delivery.id for delivery in left], CommitmentState.NOT_OFFERED
+            )
+
+    def _pause_after(self, attempt: Attempt, sent: Sent) -> timedelta:
+        pause = pause_after(attempt.number, self._settings.delivery, chance=self._chance)
+        return max(pause, sent.pause)
+
+    def _queue_next(
+        self, transaction: Transaction, attempt: Attempt, pause: timedelta = timedelta(0)
     ) -> None:
+        self._place.queues.deliver(
+            transaction.session,
+            attempt.job_id,
+            attempt.destination,
+            opened_at=attempt.opened_at,
+            attempt=attempt.number + 1,
+            delay_seconds=pause.total_seconds(),
+        )
+
+    def _step_down(self, attempt: Attempt, refused: Sequence[Refused]) -> None:
         """Write the results anew without what was refused, and send them at once.
 
         All in one transaction: a crash before its end finds what was refused still waiting. At the
         end of the ladder the same objects come out again; then what was refused is dead.
         """
+        job_id, destination = attempt.job_id, attempt.destination
         with self._place.database.read() as transaction:
             known = transaction.refusals.of(destination, job_id=job_id)
         uids = {each.uid for each in refused}
@@ -182,14 +248,9 @@ class Courier:
             kept = uids_of(encoded)
             if kept:
                 transaction.results.replace(job_id, destination, by=kept, now=now)
-            if transaction.results.pending(job_id, destination):
-                self._place.queues.deliver(
-                    transaction.session,
-                    job_id,
-                    destination,
-                    opened_at=opened_at,
-                    attempt=attempt + 1,
-                )
+            results = transaction.results
+            if results.pending(job_id, destination) or results.uncommitted(job_id, destination):
+                self._queue_next(transaction, attempt)
 
     def _rewritten(self, job_id: int, destination: str, refused: frozenset[str]) -> Json:
         """Write the next forms; nothing if that fails, so that at least the rest is sent."""
@@ -198,3 +259,8 @@ class Courier:
         except Exception as error:  # noqa: BLE001 - silence would be worse than a lost form
             logger.error("no other form could be written: %s", type(error).__name__)  # noqa: TRY400
             return {"results": []}
+
+
+def _is_asked(target: Target) -> bool:
+    """Whether a destination is asked to commit; DICOMweb has no such service."""
+    return isinstance(target, DestinationSettings) and target.commitment != "NONE"

@@ -12,6 +12,9 @@ from config.settings import NodeSettings, Settings
 from ml.readers.pixels import supported_transfer_syntaxes
 from node import hardening
 from node.admission import Admissions, AETable
+from node.commitment.answers import Answers, handle_report
+from node.commitment.granting import Grantor, handle_action
+from node.commitment.messages import STORAGE_COMMITMENT
 from node.completion import sweep_until
 from node.custody import Stores
 from node.handlers import (
@@ -22,7 +25,7 @@ from node.handlers import (
     handle_store,
 )
 from node.hardening import ConnectionLimits, HardAE, HardServer, Limits, serve
-from node.peers import VERIFICATION
+from node.peers import PLAIN_SYNTAXES, VERIFICATION
 from node.tls import server_context
 
 logger = logging.getLogger(__name__)
@@ -34,8 +37,14 @@ ACCEPTED_CLASSES = (CT_IMAGE, ENHANCED_CT_IMAGE, LEGACY_CONVERTED_ENHANCED_CT_IM
 """Every other class is rejected at its presentation context, as a PACS expects (PS3.8 9.3.3.2)."""
 
 
-def application_entity(settings: NodeSettings) -> HardAE:
-    """Make the application entity that receives CT; who may call it is in `node.admission`."""
+def application_entity(settings: NodeSettings, *, commits: bool = False) -> HardAE:
+    """Make the application entity that receives CT; who may call it is in `node.admission`.
+
+    Parameters
+    ----------
+    commits
+        Whether senders may ask for storage commitment; destinations may report on it in any case.
+    """
     limits = Limits(
         data_set_bytes=settings.max_instance_bytes,
         message_seconds=settings.network_timeout_seconds,
@@ -50,6 +59,10 @@ def application_entity(settings: NodeSettings) -> HardAE:
     ae.add_supported_context(VERIFICATION)
     for sop_class_uid in ACCEPTED_CLASSES:
         ae.add_supported_context(sop_class_uid, list(supported_transfer_syntaxes()))
+    # roles are the caller's: who reports is the provider, who asks the user (PS3.4 J.2)
+    ae.add_supported_context(
+        STORAGE_COMMITMENT, list(PLAIN_SYNTAXES), scu_role=commits, scp_role=True
+    )
     return ae
 
 
@@ -59,10 +72,14 @@ def handlers_for(settings: Settings, stores: Stores) -> list[EventHandlerType]:
     table = AETable.of(settings)
     admissions = Admissions(table, ae_title=node.ae_title, most=node.max_associations)
     associations = OpenAssociations()
+    database, files, queues = stores.database, stores.files, stores.queues
+    grantor = Grantor(database, files, queues, settings)
     return [
         (evt.EVT_REQUESTED, handle_request, [admissions]),
         (evt.EVT_C_ECHO, handle_echo),
         (evt.EVT_C_STORE, handle_store, [stores, associations, admissions]),
+        (evt.EVT_N_EVENT_REPORT, handle_report, [Answers(database, queues, settings)]),
+        (evt.EVT_N_ACTION, handle_action, [grantor, admissions, ACCEPTED_CLASSES]),
         (evt.EVT_RELEASED, handle_end, [stores, associations]),
         (evt.EVT_ABORTED, handle_end, [stores, associations]),
         (evt.EVT_CONN_CLOSE, handle_end, [stores, associations]),
@@ -88,7 +105,11 @@ def start_server(settings: Settings, stores: Stores) -> HardServer:
     )
     try:
         return serve(
-            application_entity(node), (node.host, node.port), handlers, limits=limits, tls=context
+            application_entity(node, commits=settings.commitment.offered),
+            (node.host, node.port),
+            handlers,
+            limits=limits,
+            tls=context,
         )
     except OSError as error:
         raise SettingsError(

@@ -18,7 +18,6 @@ from ml.inference import Precision, Segmenter
 from node import pseudonyms
 from node.caller import caller_of
 from node.custody import Stores
-from node.delivery import Courier
 from node.engine import Queues, migrate, new_executor_id, run_analyser, run_deliverer
 from node.listener import listen
 from node.results.identity import (
@@ -162,10 +161,9 @@ def run_analysis(settings: Settings, stop: threading.Event) -> None:
 def run_delivery(settings: Settings, stop: threading.Event) -> None:
     """Deliver results until stopped."""
     place = _workplace(settings, "deliver", read_card(card_path(weights_path(settings))))
-    courier = Courier(place, settings, caller_of(settings))
     run_deliverer(
         place.database,
-        Deliverer(place, courier),
+        Deliverer(place, settings, caller_of(settings)),
         executor_id=place.executor_id,
         slots=settings.delivery.slots,
         liveness=settings.liveness,

@@ -12,11 +12,15 @@ from datetime import UTC, datetime
 
 from config.errors import AnalysisError, InputError, MidlineError, Reason
 from config.log import log_scope
+from config.settings import Settings
 from ml.inference import Segmenter
 from node import encoding, pipeline, scratch, workplace
+from node.commitment.answers import Answers
+from node.commitment.granting import Grantor
 from node.delivery import Courier
 from node.engine import Json
 from node.guard import Guard
+from node.peers import Caller
 from node.workplace import Workplace
 from storage.records import StudyRecord, StudyState
 
@@ -87,14 +91,25 @@ class Analyst:
 
 
 class Deliverer:
-    """The steps of a deliverer: send, and report what an analyser could not end."""
+    """The steps of a deliverer: send, see to commitment, report what an analyser could not end."""
 
-    def __init__(self, place: Workplace, courier: Courier) -> None:
-        self._place, self._courier = place, courier
+    def __init__(self, place: Workplace, settings: Settings, caller: Caller) -> None:
+        self._place, self._caller = place, caller
+        self._courier = Courier(place, settings, caller)
+        self._answers = Answers(place.database, place.queues, settings)
+        self._grantor = Grantor(place.database, place.files, place.queues, settings)
 
-    def send(self, job_id: int, destination: str, attempt: int) -> None:
+    def send(self, job_id: int, destination: str, attempt: int, opened_ms: int) -> None:
         """Make one attempt to send a job's results to a destination."""
-        self._courier.send(job_id, destination, attempt)
+        self._courier.send(job_id, destination, attempt, opened_ms)
+
+    def look_for_answer(self, commitment_id: int) -> None:
+        """Look whether a destination has answered whether it commits."""
+        self._answers.look(commitment_id)
+
+    def report_commitment(self, request_id: int, attempt: int) -> None:
+        """Make one attempt to tell a sender what this node commits to."""
+        self._grantor.report(request_id, attempt, self._caller)
 
     def encode_failure(self, job_id: int, reason: str) -> Json:
         """Write the report of an analysis that was cancelled, or that killed its workers."""

@@ -77,8 +77,10 @@ class Commitments:
         return as_record(CommitmentRecord, row)
 
     def get(self, commitment_id: int) -> CommitmentRecord | None:
-        """Read a request."""
-        row = self._session.get(CommitmentRow, commitment_id, populate_existing=True)
+        """Read a request, and hold it until the transaction ends."""
+        row = self._session.get(
+            CommitmentRow, commitment_id, populate_existing=True, with_for_update=True
+        )
         return None if row is None else as_record(CommitmentRecord, row)
 
     def find(self, transaction_uid: str) -> CommitmentRecord | None:
@@ -96,7 +98,9 @@ class Commitments:
         bool
             False if the answer was there before.
         """
-        row = self._session.get_one(CommitmentRow, commitment_id, populate_existing=True)
+        row = self._session.get_one(
+            CommitmentRow, commitment_id, populate_existing=True, with_for_update=True
+        )
         row.accepted_at = now
         if row.answered_at is not None:
             return False

@@ -13,13 +13,14 @@ from pynetdicom import AE
 from pynetdicom.presentation import PresentationContext
 
 from config.settings import DestinationSettings
-from node import delivery, sending
+from node import sending
 from node.documents.markdown import LINE, bullets, code, table
 from node.documents.objects import Kind, kinds_sent, name_of
 from node.documents.sentences import of_members
 from node.documents.site import Site
 from node.hardening import SECONDS_FOR_A_PDU, SMALLEST_LIMIT_BYTES
 from node.listener import application_entity
+from node.pauses import pause_after
 from node.peers import OFFERED_PDU_BYTES, REJECTIONS, VERIFICATION, StoreFile
 from node.status import StoreStatus, Verdict, verdict_of
 
@@ -274,7 +275,7 @@ def retries(site: Site) -> str:
     settings = site.settings.delivery
     even = settings.model_copy(update={"jitter": 0.0})
     pauses = [
-        f"{delivery.pause_after(attempt, even, chance=Random(0)).total_seconds():g}"  # noqa: S311
+        f"{pause_after(attempt, even, chance=Random(0)).total_seconds():g}"  # noqa: S311
         for attempt in range(1, SHOWN_ATTEMPTS + 1)
     ]
     return bullets(

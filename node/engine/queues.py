@@ -6,6 +6,9 @@ Workflow identifiers are derived from what they do, so enqueuing twice is enqueu
 ``analyse:<job>:<run>``                                  one analysis of a generation of a study
 ``deliver:<job>:<destination>:<opened>:<attempt>``       one attempt to send a job's results
 ``report-failure:<job>:<run>``                           the report of an analysis that did not end
+``commit:<job>:<destination>:<request>``                 the look for the answer to a request for
+                                                         storage commitment
+``report-commitment:<request>:<attempt>``                one attempt to answer a sender's request
 =======================================================  =========================================
 """
 
@@ -26,6 +29,8 @@ would strand queued jobs; raise it only when steps change their order or meaning
 ANALYSE = "analyse"
 DELIVER = "deliver"
 REPORT_FAILURE = "report-failure"
+LOOK_FOR_ANSWER = "look-for-answer"
+REPORT_COMMITMENT = "report-commitment"
 
 DEAD = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
 AT_WORK = "PENDING"
@@ -66,7 +71,8 @@ class Queues:
         destination
             Name of the destination in the settings.
         opened_at
-            When the deliveries were entered, or last reopened: attempts count from then.
+            When the deliveries were entered or reopened, or came back: tells rows of attempts
+            apart.
         attempt
             Counts from 1.
         delay_seconds
@@ -82,6 +88,7 @@ class Queues:
             job_id,
             destination,
             attempt,
+            opened_ms,
             delay_seconds=delay_seconds,
         )
 
@@ -89,6 +96,41 @@ class Queues:
         """Enqueue the report of an analysis that could not be ended."""
         workflow_id = f"report-failure:{job_id}:{run}"
         self._enqueue(session, DELIVER, REPORT_FAILURE, workflow_id, job_id, reason)
+
+    def look_for_answer(
+        self,
+        session: Session,
+        commitment_id: int,
+        job_id: int,
+        destination: str,
+        *,
+        delay_seconds: float,
+    ) -> None:
+        """Enqueue the look whether a request was answered, within the caller's transaction."""
+        workflow_id = f"commit:{job_id}:{destination}:{commitment_id}"
+        self._enqueue(
+            session,
+            DELIVER,
+            LOOK_FOR_ANSWER,
+            workflow_id,
+            commitment_id,
+            delay_seconds=delay_seconds,
+        )
+
+    def report_commitment(
+        self, session: Session, request_id: int, *, attempt: int, delay_seconds: float
+    ) -> None:
+        """Enqueue one attempt to answer a sender's request, within the caller's transaction."""
+        workflow_id = f"report-commitment:{request_id}:{attempt}"
+        self._enqueue(
+            session,
+            DELIVER,
+            REPORT_COMMITMENT,
+            workflow_id,
+            request_id,
+            attempt,
+            delay_seconds=delay_seconds,
+        )
 
     def cancel_analysis(self, job_id: int, *, run: int) -> None:
         """Cancel an analysis; one that runs stops before its next step."""

@@ -25,6 +25,8 @@ from node.engine.queues import (
     APPLICATION,
     APPLICATION_VERSION,
     DELIVER,
+    LOOK_FOR_ANSWER,
+    REPORT_COMMITMENT,
     REPORT_FAILURE,
     Queues,
 )
@@ -63,8 +65,16 @@ class AnalysisSteps(Protocol):
 class DeliverySteps(Protocol):
     """What a deliverer does; each method is repeatable."""
 
-    def send(self, job_id: int, destination: str, attempt: int) -> None:
+    def send(self, job_id: int, destination: str, attempt: int, opened_ms: int) -> None:
         """Send what is pending; on failure record why, and enqueue the next attempt."""
+        ...
+
+    def look_for_answer(self, commitment_id: int) -> None:
+        """Look whether a request for commitment was answered; if not, ask again or give up."""
+        ...
+
+    def report_commitment(self, request_id: int, attempt: int) -> None:
+        """Answer a sender's request for commitment; on failure enqueue the next attempt."""
         ...
 
     def encode_failure(self, job_id: int, reason: str) -> Json:
@@ -147,12 +157,22 @@ def run_deliverer(
 ) -> None:
     """Work on the queue of deliveries, several at a time, until stopped."""
     send = _step("send", steps.send)
+    look = _step("look-for-answer", steps.look_for_answer)
+    report = _step("report-commitment", steps.report_commitment)
     encode_failure = _step("encode-failure", steps.encode_failure)
     record = _step("record", steps.record)
 
     @DBOS.workflow(name=DELIVER)
-    def deliver(job_id: int, destination: str, attempt: int) -> None:
-        send(job_id, destination, attempt)
+    def deliver(job_id: int, destination: str, attempt: int, opened_ms: int = 0) -> None:
+        send(job_id, destination, attempt, opened_ms)
+
+    @DBOS.workflow(name=LOOK_FOR_ANSWER)
+    def look_for_answer(commitment_id: int) -> None:
+        look(commitment_id)
+
+    @DBOS.workflow(name=REPORT_COMMITMENT)
+    def report_commitment(request_id: int, attempt: int) -> None:
+        report(request_id, attempt)
 
     @DBOS.workflow(name=REPORT_FAILURE)
     def report_failure(job_id: int, reason: str) -> None:

@@ -13,14 +13,14 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from config.errors import PatientConflictError, Reason
-from config.settings import CompletionSettings, DestinationSettings
+from config.settings import CompletionSettings, DestinationSettings, Settings
 from ml.align import align
 from ml.familiarity import describe, fit
 from ml.inference import Precision, Segmenter
 from ml.preprocess import resample
+from node.caller import caller_of
 from node.completion import sweep
 from node.custody import Stores, keep
-from node.delivery import Courier
 from node.engine import Json, Queues, migrate
 from node.results.outcomes import Outcome
 from node.results.read_report import Conclusion, ReadBack, read_report
@@ -370,7 +370,7 @@ def test_a_cancelled_job_takes_no_results_but_its_own_report(site: Site) -> None
         transaction.jobs.cancel(job_id, now=datetime.now(UTC))
     analyst.record(job_id, encoded)
     assert site.results(job_id) == ()
-    closer = Deliverer(site.place, Courier.__new__(Courier))
+    closer = Deliverer(site.place, Settings(), caller_of(Settings()))
     closer.record(job_id, closer.encode_failure(job_id, Reason.UNSPECIFIED))
     assert site.job(job_id).state is JobState.CANCELLED
     report = site.report(job_id)
@@ -381,7 +381,7 @@ def test_an_analysis_given_up_is_reported_by_the_deliverer(site: Site) -> None:
     site.receive(bleeding())
     job_id = site.complete()
     site.analyst().segment(job_id)  # and then its worker died, again and again
-    closer = Deliverer(site.place, Courier.__new__(Courier))
+    closer = Deliverer(site.place, Settings(), caller_of(Settings()))
     closer.record(job_id, closer.encode_failure(job_id, Reason.EQUIPMENT))
     job = site.job(job_id)
     assert (job.state, job.outcome, job.reason) == (

@@ -54,8 +54,14 @@ class Recorder:
     def record(self, job_id: int, encoded: Json) -> None:
         self.calls.append(("record", job_id, dict(encoded)))
 
-    def send(self, job_id: int, destination: str, attempt: int) -> None:
-        self.calls.append(("send", job_id, destination, attempt))
+    def send(self, job_id: int, destination: str, attempt: int, opened_ms: int) -> None:
+        self.calls.append(("send", job_id, destination, attempt, opened_ms))
+
+    def look_for_answer(self, commitment_id: int) -> None:
+        self.calls.append(("look_for_answer", commitment_id))
+
+    def report_commitment(self, request_id: int, attempt: int) -> None:
+        self.calls.append(("report_commitment", request_id, attempt))
 
     def encode_failure(self, job_id: int, reason: str) -> Json:
         self.calls.append(("encode_failure", job_id, reason))
@@ -180,7 +186,7 @@ def test_a_step_that_keeps_failing_goes_on_to_its_report(
     assert steps.calls[3] == ("encode", 7, {"failure": "RESOURCE", "retry": True})
 
 
-def test_deliveries_and_failure_reports_share_a_queue(database: Database, queues: Queues) -> None:
+def test_deliveries_commitments_and_failure_reports_share_a_queue(database: Database, queues: Queues) -> None:
     steps = Recorder()
     opened = datetime(2026, 3, 1, tzinfo=UTC)
     with database.begin() as transaction:
@@ -189,10 +195,15 @@ def test_deliveries_and_failure_reports_share_a_queue(database: Database, queues
             transaction.session, 7, "pacs", opened_at=opened, attempt=2, delay_seconds=0.2
         )
         queues.report_failure(transaction.session, 9, "EQUIPMENT", run=1)
+        queues.look_for_answer(transaction.session, 3, 7, "pacs", delay_seconds=0.2)
+        queues.report_commitment(transaction.session, 4, attempt=2, delay_seconds=0)
     with delivering(database, steps):
-        eventually(lambda: len(steps.calls) == 4)
-    assert ("send", 7, "pacs", 1) in steps.calls
-    assert ("send", 7, "pacs", 2) in steps.calls
+        eventually(lambda: len(steps.calls) == 6)
+    opened_ms = int(opened.timestamp() * 1000)
+    assert ("send", 7, "pacs", 1, opened_ms) in steps.calls
+    assert ("send", 7, "pacs", 2, opened_ms) in steps.calls
+    assert ("look_for_answer", 3) in steps.calls
+    assert ("report_commitment", 4, 2) in steps.calls
     assert ("encode_failure", 9, "EQUIPMENT") in steps.calls
     assert ("record", 9, {"outcome": "FAILED"}) in steps.calls
 

@@ -19,7 +19,7 @@ from pydicom.uid import (
 )
 
 from config.errors import Reason
-from config.settings import DestinationSettings, Settings
+from config.settings import Settings
 from node.caller import caller_of
 from node.custody import Stores
 from node.delivery import Courier
@@ -32,6 +32,7 @@ from storage.database import Database
 from storage.files import FileStore
 from storage.records import DeliveryRecord, DeliveryState
 from tests.integration.test_analysis import Site, bleeding, quiet
+from tests.support.destinations import settings_for
 from tests.support.pacs import running_pacs
 from tests.support.result_inputs import MODEL, NODE
 from tests.unit.ml.test_inference import CARD, BrightIsBlood, segmenter
@@ -43,17 +44,11 @@ CALLER = caller_of(Settings())
 class Sender:
     """A node whose results go to one peer, without its processes."""
 
-    def __init__(self, site: Site, peer: Peer, **forms: object) -> None:
-        described = {
-            "name": "pacs",
-            "ae_title": peer.ae_title,
-            "host": peer.host,
-            "port": peer.port,
-            **forms,
-        }
-        destination = DestinationSettings.model_validate(described)
-        self.site = replace(site, place=replace(site.place, destinations=(destination,)))
-        self.courier = Courier(self.site.place, Settings(destinations=(destination,)), CALLER)
+    def __init__(self, site: Site, peer: Peer | str, **forms: object) -> None:
+        """Send to a peer, or to a DICOMweb service at a URL."""
+        settings = settings_for(peer, **forms)
+        self.site = replace(site, place=replace(site.place, destinations=settings.receivers))
+        self.courier = Courier(self.site.place, settings, CALLER)
 
     def deliver(self, images: list[Dataset]) -> int:
         """Analyse a study, and make attempts until nothing is left to be sent; the job."""
@@ -260,7 +255,7 @@ def test_the_report_of_a_cancelled_analysis_falls_too(site: Site) -> None:
         job_id = sender.site.complete()
         with site.stores.database.begin() as transaction:
             transaction.jobs.cancel(job_id, now=datetime.now(UTC))
-        closer = Deliverer(sender.site.place, sender.courier)
+        closer = Deliverer(sender.site.place, Settings(), CALLER)
         closer.record(job_id, closer.encode_failure(job_id, Reason.UNSPECIFIED))
         sender.send(job_id)
         assert kinds(pacs.received) == ["OT page", "SR"]
