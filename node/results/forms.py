@@ -172,13 +172,13 @@ def without(forms: Forms, refused: Collection[str]) -> Forms:
     Returns
     -------
     Forms
-        The richest forms that are left. If it refuses Secondary Capture too, the report or page
-        that was refused last stays: the refusal is then the administrator's to see.
+        The richest forms that are left. If it refuses Secondary Capture too, the plainest report
+        stays, which was refused last: the refusal is then the administrator's to see.
     """
     takes_captures = SecondaryCaptureImageStorage not in refused
     report = _first_taken(tuple(ReportForm), forms.report, REPORT_CLASSES, refused)
-    if report is ReportForm.NONE and not takes_captures:
-        report = forms.report
+    if report is ReportForm.NONE and not takes_captures and forms.report is not report:
+        report = ReportForm.BASIC_TEXT
     ladder = (SegmentationForm.LABELMAP, SegmentationForm.BINARY, SegmentationForm.NONE)
     segmentation = _first_taken(ladder, forms.segmentation, SEGMENTATION_CLASSES, refused)
     lost_mask = segmentation is not forms.segmentation and segmentation is SegmentationForm.NONE

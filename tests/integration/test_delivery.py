@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from config.settings import DeliverySettings, DestinationSettings, NodeSettings, Settings
+from config.settings import DeliverySettings, Settings
 from ml.checkpoint import Thresholds
 from ml.volume import Subtype
 from node.caller import caller_of
-from node.delivery import Courier, pause_after
+from node.delivery import HELD, Courier, pause_after
 from node.engine import Queues, migrate
 from node.peers import Peer
 from node.results.forms import Forms
@@ -22,6 +22,7 @@ from node.writing import Analysis, write
 from storage.database import Database
 from storage.files import FileStore
 from storage.records import DeliveryRecord, DeliveryState, NewResult
+from tests.support.destinations import settings_for
 from tests.support.held import hold
 from tests.support.pacs import COMPREHENSIVE_3D_SR, free_port, running_pacs
 from tests.support.received import complete_study
@@ -42,27 +43,19 @@ CALLER = caller_of(Settings())
 class Site:
     """A node with one finished job whose results wait for the destination ``pacs``."""
 
-    def __init__(self, folder: Path, peer: Peer, delivery: DeliverySettings) -> None:
+    def __init__(self, folder: Path, settings: Settings) -> None:
         self.database = Database(f"sqlite:///{folder / 'midline.sqlite'}")
         self.database.upgrade()
         migrate(self.database)
         self.files = FileStore(folder / "files", reserve_bytes=0)
-        self.settings = Settings(
-            node=NodeSettings(),
-            delivery=delivery,
-            destinations=(
-                DestinationSettings(
-                    name="pacs", ae_title=peer.ae_title, host=peer.host, port=peer.port
-                ),
-            ),
-        )
+        self.settings = settings
         self.queues = Queues(self.database.engine)
         self.place = Workplace(
             "test",
             self.database,
             self.files,
             self.queues,
-            self.settings.destinations,
+            self.settings.receivers,
             NODE,
             MODEL,
             Thresholds(0.3, 0.6, {subtype.name: 0.5 for subtype in Subtype}),
@@ -121,8 +114,9 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Site]:
-    def make(peer: Peer, **delivery: float) -> Site:
-        made = Site(tmp_path, peer, DeliverySettings.model_validate(delivery))
+    def make(receiver: Peer | str, **delivery: float) -> Site:
+        how = DeliverySettings.model_validate(delivery)
+        made = Site(tmp_path, settings_for(receiver, delivery=how))
         request.addfinalizer(made.close)
         return made
 
@@ -216,6 +210,20 @@ def test_a_peer_that_does_not_know_us_is_asked_again(site: SiteMaker) -> None:
         there.send()
     assert there.states() == [DeliveryState.PENDING, DeliveryState.PENDING]
     assert there.queued() == ["2"]
+    assert all((each.last_error or "").startswith(HELD) for each in there.deliveries())
+
+
+def test_what_the_setup_is_to_blame_for_is_not_given_up_and_arrives_when_it_is_mended(
+    site: SiteMaker,
+) -> None:
+    answers = iter([0x0124])
+    with running_pacs(answer=lambda _: next(answers, 0)) as pacs:
+        there = site(pacs.peer, give_up_hours=1e-9)
+        there.send()
+        assert there.states() == [DeliveryState.PENDING, DeliveryState.PENDING]
+        assert there.deliveries()[0].last_error == f"{HELD}: {pacs.peer} answered 0x0124"
+        there.send(attempt=2)
+        assert there.states() == [DeliveryState.SENT, DeliveryState.SENT]
 
 
 def test_after_a_day_a_delivery_is_given_up_and_shown(site: SiteMaker) -> None:
