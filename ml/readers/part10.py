@@ -28,6 +28,8 @@ LARGEST_FILE_BYTES = (2 << 30) + (64 << 20)
 """The largest pixel data that is decoded, and a header."""
 LARGEST_VALUE_BYTES = 1 << 20
 """Longer values are left out of headers: no attribute of a CT image that is read has such."""
+PIECE_BYTES = 1 << 16
+"""A deflated data set is inflated in pieces of this size, from pieces of this size."""
 MOST_ELEMENTS = 100_000
 MOST_VALUES = 400_000
 """Values of all elements, and items of all sequences: two bytes each may take a thousand times as
@@ -93,16 +95,31 @@ def inflate(encoded: bytes, limit: int) -> bytes:
     UnreadableInputError
         If more would come out, or if the bytes are no whole deflated stream.
     """
+    # counted first, and thrown away: what is too much is never held
+    num_bytes = 0
+    for piece in _inflated(encoded):
+        num_bytes += len(piece)
+        if num_bytes > limit:
+            raise UnreadableInputError(f"a deflated data set inflates to more than {limit} bytes")
+    return b"".join(_inflated(encoded))
+
+
+def _inflated(encoded: bytes) -> Iterator[bytes]:
+    """Inflate piece by piece."""
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        inflated = stream.decompress(encoded, limit + 1)
+        for start in range(0, len(encoded), PIECE_BYTES):
+            rest = encoded[start : start + PIECE_BYTES]
+            while rest and not stream.eof:
+                yield stream.decompress(rest, PIECE_BYTES)
+                rest = stream.unconsumed_tail
+        # what is decoded already, and did not fit into the last piece
+        while not stream.eof and (piece := stream.decompress(b"", PIECE_BYTES)):
+            yield piece
     except zlib.error as error:
         raise UnreadableInputError("a deflated data set cannot be inflated") from error
-    if len(inflated) > limit:
-        raise UnreadableInputError(f"a deflated data set inflates to more than {limit} bytes")
     if not stream.eof:
         raise UnreadableInputError("a deflated data set is cut short")
-    return inflated
 
 
 def read_header(file: Path) -> Dataset:

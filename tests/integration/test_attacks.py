@@ -197,6 +197,7 @@ def test_half_open_connections_are_counted_when_they_are_accepted(tmp_path: Path
         ]
         eventually(lambda: sum(_is_closed(each) for each in crowd) == 42)
         assert others_are_served(node)
+        eventually(lambda: len(node.server.active_associations) == 8)
         others = [
             socket.create_connection(
                 (node.peer.host, node.peer.port), source_address=("127.0.0.3", 0)
