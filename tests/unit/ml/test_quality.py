@@ -35,10 +35,10 @@ def _changed(
     return Volume(change(volume.hu.copy()).astype(np.float32), volume.grid)
 
 
-def _refused(volume: Volume) -> str:
+def _refused(volume: Volume, reason: Reason = Reason.QUALITY) -> str:
     with pytest.raises(QualityError) as refused:
         check_head(volume)
-    assert refused.value.reason is Reason.QUALITY
+    assert refused.value.reason is reason
     return str(refused.value)
 
 
@@ -99,8 +99,17 @@ def test_more_tissue_than_a_head_holds_is_no_head() -> None:
 
 
 def test_values_that_are_no_hounsfield_units_are_refused(head: Volume) -> None:
-    assert "not in Hounsfield units" in _refused(_changed(head, lambda hu: hu + 1024))
+    shifted = _changed(head, lambda hu: hu + 1024)
+    assert "not in Hounsfield units" in _refused(shifted, Reason.FORMAT)
     assert "without a value" in _refused(_changed(head, lambda hu: np.where(hu > 900, np.nan, hu)))
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(1.0, 24.0), (1.0, -24.0), (1.6, 0.0)])
+def test_values_with_a_wrong_slope_or_intercept_are_refused(
+    head: Volume, slope: float, intercept: float
+) -> None:
+    wrong = _changed(head, lambda hu: np.maximum(slope * hu + intercept, -1024))
+    assert "The median within bone is" in _refused(wrong, Reason.FORMAT)
 
 
 def test_a_single_slice_is_no_head(head: Volume) -> None:
@@ -133,3 +142,53 @@ def test_a_large_bleed_is_no_contrast_medium(head: Volume) -> None:
         return hu
 
     check_head(_changed(head, bleed))
+
+
+@pytest.mark.parametrize("nothing_hu", [-1024.0, 0.0, 35.0])
+@pytest.mark.parametrize(("spacing_mm", "num_lost"), [(5.0, 1), (5.0, 5), (1.25, 2)])
+def test_slices_that_show_nothing_are_told(
+    nothing_hu: float, spacing_mm: float, num_lost: int
+) -> None:
+    volume = HEAD.volume(stack(even_heights(round(200 / spacing_mm), spacing_mm)))
+    lost = round(100 / spacing_mm)
+
+    def emptied(hu: NDArray[np.float32]) -> NDArray[np.float32]:
+        hu[lost : lost + num_lost] = nothing_hu
+        return hu
+
+    assert "images are damaged" in _refused(_changed(volume, emptied))
+
+
+def test_a_slice_of_noise_is_told(head: Volume) -> None:
+    def noisy(hu: NDArray[np.float32]) -> NDArray[np.float32]:
+        hu[20] = np.random.default_rng(1).uniform(-1024, 3071, hu[20].shape)
+        return hu
+
+    assert "1 of 40 slices show less" in _refused(_changed(head, noisy))
+
+
+@pytest.mark.parametrize("nothing_hu", [-1024.0, 0.0])
+@pytest.mark.parametrize(
+    "lost",
+    [np.s_[:, 36:], np.s_[:, :24], np.s_[:, :, :28], np.s_[:, :, 30:], np.s_[20, 36:]],
+    ids=["back", "front", "right", "left", "of one slice"],
+)
+def test_a_head_of_which_a_part_is_lost_is_told(
+    head: Volume, lost: tuple[int | slice, ...], nothing_hu: float
+) -> None:
+    def emptied(hu: NDArray[np.float32]) -> NDArray[np.float32]:
+        hu[lost] = nothing_hu
+        return hu
+
+    assert "part of the head is not shown" in _refused(_changed(head, emptied))
+
+
+@pytest.mark.parametrize("away_mm", [-40.0, 40.0])
+def test_a_head_that_runs_out_of_the_image_is_told(away_mm: float) -> None:
+    for head in (Head(holder=False, left_mm=away_mm), Head(holder=False, back_mm=away_mm)):
+        narrow = stack(even_heights(40), size=56)
+        assert "part of the head is not shown" in _refused(head.volume(narrow, noise_hu=5.0))
+
+
+def test_a_head_that_just_fits_in_the_image_passes() -> None:
+    check_head(HEAD.volume(stack(even_heights(40), size=56), noise_hu=5.0))
