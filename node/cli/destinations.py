@@ -1,16 +1,23 @@
-"""``midline destinations``: who gets the results, in which forms, and what is not taken."""
+"""``midline destinations``: who gets the results, in which forms, what is refused, who is there."""
 
 from typing import Annotated
 
 import typer
 
 from config.errors import UsageError
+from config.settings import DestinationSettings, WebDestinationSettings
+from node.caller import caller_of
 from node.cli.output import AsJson, as_dict, write_json, write_table
 from node.cli.overview import write_refusals
+from node.cli.probing import probe_peer, probe_service
 from node.cli.site import open_index, settings_for_person
 from node.results.forms import forms_of
 
-app = typer.Typer(help="Show who gets the results in which forms; forget what was refused.")
+app = typer.Typer(
+    help="Show who gets the results in which forms; test one, forget what was refused."
+)
+
+DestinationName = Annotated[str, typer.Argument(metavar="NAME", help="Of the destination.")]
 
 
 @app.command("list")
@@ -43,10 +50,39 @@ def list_destinations(context: typer.Context, *, as_json: AsJson = False) -> Non
         write_refusals(refusals, now=now)
 
 
+@app.command("test")
+def probe(context: typer.Context, name: DestinationName, *, as_json: AsJson = False) -> None:
+    """Ask a destination whether it is there and what it would take; nothing is stored."""
+    settings = settings_for_person(context)
+    destination = next((each for each in settings.receivers if each.name == name), None)
+    match destination:
+        case DestinationSettings():
+            found = probe_peer(destination, caller=caller_of(settings))
+        case WebDestinationSettings():
+            found = probe_service(destination)
+        case _:
+            raise UsageError(f"{name} is no destination; midline destinations list shows all")
+    if as_json:
+        write_json({"name": name, "address": destination.address, **as_dict(found)})
+        return
+    typer.echo(f"{destination.address} answered in {1000 * found.seconds:.1f} ms")
+    if found.remark:
+        typer.echo(found.remark)
+    if found.offers:
+        write_table(
+            "What it takes",
+            ("SOP class", "Transfer syntax", "Taken"),
+            [
+                (each.sop_class, each.transfer_syntax, "yes" if each.is_taken else "no")
+                for each in found.offers
+            ],
+        )
+
+
 @app.command()
 def forget(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the destination.")],
+    name: DestinationName,
 ) -> None:
     """Offer a destination again what it refused, after it was upgraded or set up anew.
 
