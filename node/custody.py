@@ -31,6 +31,12 @@ logger = logging.getLogger(__name__)
 PREAMBLE = bytes(128) + b"DICM"
 """PS3.10 7.1; zeros, so that no received file can pass for a program (CVE-2019-11687)."""
 
+CONTRADICTIONS = {
+    ConflictKind.INSTANCE: "a known SOP Instance UID came with other content",
+    ConflictKind.PATIENT: "a known study or series came under another patient or study",
+}
+"""What the audit trail says of a file that was put aside."""
+
 
 @dataclass(frozen=True)
 class Stores:
@@ -40,6 +46,7 @@ class Stores:
     files: FileStore
     queues: Queues
     max_instance_bytes: int
+    audit: Write = untold
 
 
 def keep(request: Request, stores: Stores, *, calling_ae_title: str) -> int:
@@ -71,6 +78,7 @@ def keep(request: Request, stores: Stores, *, calling_ae_title: str) -> int:
         sha256=sha256,
         num_bytes=len(content),
         path=stores.files.write_received([content], sha256=sha256),
+        geometry_json=identity.geometry_json,
     )
     now = datetime.now(UTC)
     try:
@@ -108,7 +116,10 @@ def _put_aside(
             transaction.studies.quarantine(
                 instance.study_instance_uid, series_instance_uid=instance.series_instance_uid
             )
+        study = transaction.studies.find(instance.study_instance_uid)
     logger.error("an instance contradicts the index and lies in quarantine: %s", kind)
+    sender = events.peer(instance.calling_ae_title)
+    stores.audit(events.contradicted(sender, study, CONTRADICTIONS[kind]))
 
 
 def part10(request: Request) -> bytes:

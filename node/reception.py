@@ -4,20 +4,24 @@ The order of the checks, and the status that each failure earns, are those of `S
 is corrected: a data set is accepted as it came, or it is not accepted.
 """
 
+import logging
 import re
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO, cast
 
 from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from config.errors import MidlineError, UnreadableInputError
 from ml.readers.part10 import CountedStream, inflate
+from node.evidence import placement_of
 from node.pseudonyms import digest_of
 from node.status import StoreStatus
+
+logger = logging.getLogger(__name__)
 
 UID_PATTERN = re.compile(r"[0-9][0-9.]{0,63}")
 """PS3.5 9.1 as far as safety needs it: digits and dots, at most 64; some senders pad with zeros."""
@@ -31,6 +35,10 @@ IDENTIFYING = (
     "StudyInstanceUID",
     "SeriesInstanceUID",
 )
+FUNCTIONAL_GROUPS = (0x52009229, 0x52009230)
+"""Shared and per frame (PS3.3 C.7.6.16)."""
+LARGEST_FUNCTIONAL_GROUPS_BYTES = 1 << 20
+"""Holds no more parts than a whole data set may; of a frame, one or two thousand are usual."""
 UNDEFINED_LENGTH = 0xFFFFFFFF
 LARGEST_COPIED_BYTES = 4096
 """Longer values are not copied: nothing here looks at them."""
@@ -74,11 +82,14 @@ class Identity:
         As in the data set, valid.
     patient_digest
         Of issuer and Patient ID: tells patients apart; to be keyed before it is kept.
+    geometry_json
+        Where the image lies (`node.evidence.Placement`); None if it cannot be told.
     """
 
     study_instance_uid: str
     series_instance_uid: str
     patient_digest: str
+    geometry_json: str | None = None
 
 
 def identify(request: Request, *, max_inflated_bytes: int) -> Identity:
@@ -119,7 +130,19 @@ def identify(request: Request, *, max_inflated_bytes: int) -> Identity:
         study_instance_uid=identifiers["StudyInstanceUID"],
         series_instance_uid=identifiers["SeriesInstanceUID"],
         patient_digest=digest_of(header),
+        geometry_json=_geometry_of(header, request),
     )
+
+
+def _geometry_of(header: Dataset, request: Request) -> str | None:
+    """Write down where an image lies; an image that does not say it is as good as any other."""
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = UID(request.transfer_syntax_uid)
+    try:
+        return placement_of(header).to_json()
+    except Exception as error:  # noqa: BLE001 - pydicom raises anything on foreign bytes
+        logger.debug("an image does not say where it lies: %s", type(error).__name__)
+        return None
 
 
 def _text(header: Dataset, keyword: str) -> str:
@@ -140,6 +163,7 @@ def _parsed(request: Request, max_inflated_bytes: int) -> Dataset:
             is_little_endian=syntax.is_little_endian,
             defer_size=LARGEST_COPIED_BYTES,
         )
+        _copy_functional_groups(header, encoded)
         whole = _reaches_the_end(header, len(encoded))
         pictured = _pixels_are_whole(header, encapsulated=syntax.is_encapsulated)
         # values are decoded lazily: here, where a foreign byte may fail, and not later
@@ -158,6 +182,17 @@ def _parsed(request: Request, max_inflated_bytes: int) -> Dataset:
             StoreStatus.CANNOT_UNDERSTAND, "fewer pixels than rows, columns and bits announce"
         )
     return header
+
+
+def _copy_functional_groups(header: Dataset, encoded: bytes) -> None:
+    """Copy what says where the frames of an enhanced image lie, although it is long."""
+    for tag in FUNCTIONAL_GROUPS:
+        element = header.get_item(tag, keep_deferred=True) if tag in header else None
+        if not isinstance(element, RawDataElement) or element.value:
+            continue
+        value = encoded[element.value_tell : element.value_tell + element.length]
+        if len(value) <= LARGEST_FUNCTIONAL_GROUPS_BYTES:
+            header[tag] = element._replace(value=value)
 
 
 def _reaches_the_end(header: Dataset, length: int) -> bool:

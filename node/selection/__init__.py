@@ -1,6 +1,8 @@
 """Which series of a study is analysed, and why the others are not."""
 
 from node.selection.choice import RejectedSeries, SelectedSeries, Selection, select_series
+from node.selection.gates import image_fault
+from node.selection.geometry import Spacing, stack_fault
 from node.selection.rejections import Caution, Criteria, Rejection
 
 __all__ = [
@@ -10,5 +12,8 @@ __all__ = [
     "Rejection",
     "SelectedSeries",
     "Selection",
+    "Spacing",
+    "image_fault",
     "select_series",
+    "stack_fault",
 ]

@@ -1,13 +1,13 @@
 """Gates on what a series is, says and stores; those on positions are in `geometry`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pydicom.dataset import Dataset
 
 from config.errors import UnreadableInputError
 from ml.readers.attributes import items_of, text_of
 from ml.readers.dicom import CT_SOP_CLASSES, hounsfield_fault
-from ml.readers.frames import frame_headers
+from ml.readers.frames import FrameHeader, frame_headers
 from ml.readers.pixels import pixel_format
 from node.selection.candidates import Candidate
 from node.selection.geometry import stack_fault
@@ -40,14 +40,31 @@ def first_fault(candidate: Candidate, criteria: Criteria) -> Fault | None:
 
     The order makes the answer telling: whoever fails a late gate was a head CT up to there.
     """
-    for gate in _GATES:
-        fault = gate(candidate)
-        if fault is not None:
-            return fault
+    fault = _kind_fault(candidate)
+    if fault is not None:
+        return fault
     fault = stack_fault(candidate.frames, criteria)
     if fault is None and not text_of(candidate.headers[0], "FrameOfReferenceUID"):
         return Fault(Rejection.NO_GEOMETRY, "Frame of Reference UID is missing")
     return fault
+
+
+def image_fault(header: Dataset, frames: Sequence[FrameHeader]) -> Fault | None:
+    """Find the first gate that a series fails by what one of its images is, says and stores.
+
+    Parameters
+    ----------
+    header
+        Of the image, with its file meta information.
+    frames
+        As `frame_headers` describes them.
+    """
+    return _kind_fault(Candidate("", None, (), (header,), tuple(frames)))
+
+
+def _kind_fault(candidate: Candidate) -> Fault | None:
+    faults = (gate(candidate) for gate in _GATES)
+    return next((fault for fault in faults if fault is not None), None)
 
 
 def descriptions_of(header: Dataset) -> list[str]:

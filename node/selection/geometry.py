@@ -71,6 +71,11 @@ class Spacing:
         return float(np.median(self.steps_mm))
 
     @property
+    def extent_mm(self) -> float:
+        """What the slices cover: the last one reaches as far as the others do."""
+        return float(self.steps_mm.sum()) + self.median_mm
+
+    @property
     def between_mm(self) -> NDArray[np.float64]:
         """Distance at which each slice would just touch the next, shape (Z - 1,), mm."""
         between: NDArray[np.float64] = (self.thickness_mm[:-1] + self.thickness_mm[1:]) / 2
@@ -166,7 +171,7 @@ def _coverage_fault(spacing: Spacing, criteria: Criteria) -> Fault | None:
         detail = f"slices are {median:.2f} mm apart, not {least:g} to {most:g}"
         return Fault(Rejection.SPACING, detail)
     shortest, longest = criteria.extent_mm
-    extent = float(spacing.steps_mm.sum()) + median
+    extent = spacing.extent_mm
     detail = f"{extent:.0f} mm are covered, not {shortest:g} to {longest:g}"
     if extent < shortest:
         return Fault(Rejection.TOO_SHORT, detail)
