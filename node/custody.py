@@ -16,6 +16,8 @@ from pydicom.uid import UID
 
 from config.errors import InstanceConflictError, PatientConflictError
 from config.log import log_scope
+from node.audit import events
+from node.audit.trail import Write, untold
 from node.completion import complete
 from node.engine import Queues
 from node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -40,7 +42,7 @@ CONTRADICTIONS = {
 
 @dataclass(frozen=True)
 class Stores:
-    """Where received instances go, and where a quarantined study's report is asked for."""
+    """Where received instances go, a quarantined study's report is asked for, and who is told."""
 
     database: Database
     files: FileStore
@@ -116,10 +118,10 @@ def _put_aside(
             transaction.studies.quarantine(
                 instance.study_instance_uid, series_instance_uid=instance.series_instance_uid
             )
-        study = transaction.studies.find(instance.study_instance_uid)
+        held = transaction.studies.find(instance.study_instance_uid)
     logger.error("an instance contradicts the index and lies in quarantine: %s", kind)
     sender = events.peer(instance.calling_ae_title)
-    stores.audit(events.contradicted(sender, study, CONTRADICTIONS[kind]))
+    stores.audit(events.contradicted(sender, held, CONTRADICTIONS[kind]))
 
 
 def part10(request: Request) -> bytes:

@@ -17,6 +17,9 @@ from datetime import UTC, datetime, timedelta
 
 from config.log import log_scope
 from config.settings import DestinationSettings, Settings, WebDestinationSettings
+from node.audit import events
+from node.audit.deliveries import Told
+from node.audit.messages import Participant
 from node.commitment.answers import deadlines
 from node.commitment.asking import Asker
 from node.encoding import encode_for, uids_of
@@ -77,7 +80,7 @@ class Courier:
         self._destinations = {d.name: d for d in settings.destinations} | {
             d.name: d for d in settings.web_destinations
         }
-        self._guard = Guard(place.database, place.files)
+        self._guard = Guard(place.database, place.files, place.audit)
         self._asker = Asker(place.database, place.queues, settings)
         self._chance = random.Random()  # noqa: S311 - spreads retries, keeps no secret
 
@@ -107,7 +110,10 @@ class Courier:
             elif problem := self._guard.problem_of(job_id, pending):
                 sent = Sent(problem=problem, retryable=False)
             else:
+                told = self._told(target, pending)
+                told.begins()
                 sent = self._attempt(job_id, pending, target, attempt)
+                told.ends(sent.arrived, problem=sent.complaint)
             now = Attempt(job_id, destination, attempt, opened_at)
             self._follow_up(now, target, pending, sent)
 
@@ -136,6 +142,13 @@ class Courier:
             on_arrival=self._mark_sent,
             sequel=self._asker.sequel(job_id, target, attempt=attempt),
         )
+
+    def _told(self, target: Target, pending: Sequence[DeliveryRecord]) -> Told:
+        if isinstance(target, WebDestinationSettings):
+            receiver = Participant(target.url)
+        else:
+            receiver = events.peer(target.ae_title, target.host)
+        return Told(self._place.audit, self._place.database, receiver, pending)
 
     def _mark_sent(self, parcel: Parcel) -> None:
         with self._place.database.begin() as transaction:

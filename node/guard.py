@@ -19,10 +19,19 @@ from pydicom.dataset import Dataset
 
 from config.errors import GuardError, InputError
 from ml.readers.part10 import quiet, read_header
+from node.audit import events
+from node.audit.deliveries import study_of_job
+from node.audit.trail import Write, untold
 from node.pseudonyms import patient_key
 from storage.database import Database
 from storage.files import FileStore
-from storage.records import CompleteStudy, DeliveryRecord, ResultRecord, StoredInstance
+from storage.records import (
+    CompleteStudy,
+    DeliveryRecord,
+    ResultRecord,
+    StoredInstance,
+    StudyRecord,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -61,10 +70,12 @@ class Guard:
     ----------
     database, files
         Where rows and objects are.
+    audit
+        Is told of what was stopped.
     """
 
-    def __init__(self, database: Database, files: FileStore) -> None:
-        self._database, self._files = database, files
+    def __init__(self, database: Database, files: FileStore, audit: Write = untold) -> None:
+        self._database, self._files, self._audit = database, files, audit
         self._passed: set[tuple[int, str]] = set()
 
     def check_input(self, headers: Sequence[Dataset], study: CompleteStudy) -> None:
@@ -75,6 +86,16 @@ class Guard:
         GuardError
             If one of them is not.
         """
+        try:
+            self._check_input(headers, study)
+        except GuardError as error:
+            logger.critical("the cross-patient guard stopped an analysis: %s", error)
+            with self._database.read() as transaction:
+                concerned = transaction.studies.get(study.id)
+            self._tell(concerned, error)
+            raise
+
+    def _check_input(self, headers: Sequence[Dataset], study: CompleteStudy) -> None:
         images = {image.sop_instance_uid: image for image in study.instances}
         for header in headers:
             image = images.get(_text(header, "SOPInstanceUID"))
@@ -98,8 +119,13 @@ class Guard:
                 self._check_output(results[delivery.result_id], delivery)
         except GuardError as error:
             logger.critical("the cross-patient guard stopped a delivery: %s", error)
+            self._tell(study_of_job(self._database, job_id), error)
             return f"stopped by the cross-patient guard: {error}"
         return ""
+
+    def _tell(self, study: StudyRecord | None, error: GuardError) -> None:
+        if study is not None:
+            self._audit(events.guarded(study, str(error)))
 
     def _check_output(self, result: ResultRecord, delivery: DeliveryRecord) -> None:
         """Check one object; headers only, once."""

@@ -108,6 +108,11 @@ class Sent:
     held: bool = False
     pause: timedelta = timedelta(0)
 
+    @property
+    def complaint(self) -> str:
+        """Why something did not arrive; empty if all of it did."""
+        return self.problem or "; ".join(dict.fromkeys(each.answer for each in self.refused))
+
 
 Arrival = Callable[[Parcel], None]
 """Is told at once of each object that arrived, so that a crash sends nothing twice."""

@@ -39,7 +39,7 @@ class Analyst:
 
     def __init__(self, place: Workplace, segmenter: Segmenter) -> None:
         self._place, self._segmenter = place, segmenter
-        self._guard = Guard(place.database, place.files)
+        self._guard = Guard(place.database, place.files, place.audit)
 
     def segment(self, job_id: int) -> Json:
         """Read the best series of a study and segment it."""

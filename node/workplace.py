@@ -9,6 +9,7 @@ from pathlib import Path
 from config.log import log_scope
 from config.settings import ReceiverSettings
 from ml.checkpoint import Thresholds
+from node.audit.trail import Write, untold
 from node.engine import Json, Queues
 from node.results.identity import ModelIdentity, NodeIdentity, ResultContext
 from storage.database import Database, Transaction
@@ -34,6 +35,8 @@ class Workplace:
         Who signs them.
     thresholds
         Where a score becomes a decision: the model's, as far as the site has no other.
+    audit
+        Writes the audit trail.
     """
 
     executor_id: str
@@ -44,6 +47,7 @@ class Workplace:
     node: NodeIdentity
     model: ModelIdentity
     thresholds: Thresholds
+    audit: Write = untold
 
     def job(self, job_id: int) -> tuple[JobRecord, CompleteStudy]:
         """Read a job, and the images of its generation."""

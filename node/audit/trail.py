@@ -24,10 +24,17 @@ from storage.database import Database
 
 logger = logging.getLogger(__name__)
 
+Write = Callable[[Message], None]
+"""Writes a message into the trail."""
+
 QUIET_SECONDS = 60.0
 """So long the same alert is not written again."""
 MOST_REMEMBERED = 1000
 """Different alerts at a time; more of them within a minute are not told apart."""
+
+
+def untold(_: Message) -> None:
+    """Write nothing: the trail of whoever has none."""
 
 
 class Trail:

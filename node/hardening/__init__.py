@@ -29,12 +29,13 @@ from pynetdicom import _config, transport
 from node.hardening.associations import HardAssociation, HardProvider
 from node.hardening.bounds import SECONDS_FOR_A_PDU, SMALLEST_LIMIT_BYTES, Limits
 from node.hardening.entity import HardAE
-from node.hardening.server import ConnectionLimits, HardServer, serve
+from node.hardening.server import Breach, ConnectionLimits, HardServer, serve
 from node.hardening.sockets import HardSocket
 
 __all__ = [
     "SECONDS_FOR_A_PDU",
     "SMALLEST_LIMIT_BYTES",
+    "Breach",
     "ConnectionLimits",
     "HardAE",
     "HardAssociation",

@@ -6,8 +6,9 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from pynetdicom import AE
@@ -20,6 +21,23 @@ logger = logging.getLogger(__name__)
 
 SECONDS_TO_END = 10.0
 LOOK_SECONDS = 0.02
+
+
+class Breach(Enum):
+    """Why a connection was ended that was let in by nobody yet."""
+
+    AUTHENTICATION = "AUTHENTICATION"
+    """TLS did not accept the certificate or the ways of the peer."""
+    LIMIT = "LIMIT"
+    """There was more of something than is allowed."""
+
+
+Alarm = Callable[[Breach, str, str], None]
+"""Is told of a breach, the address and the reason; must not wait."""
+
+
+def unalarmed(_breach: Breach, _address: str, _reason: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +66,15 @@ class HardServer(ThreadedAssociationServer):
     daemon_threads = True
 
     def __init__(
-        self, *args: Any, limits: ConnectionLimits, tls: ssl.SSLContext | None, **kwargs: Any
+        self,
+        *args: Any,
+        limits: ConnectionLimits,
+        tls: ssl.SSLContext | None,
+        alarm: Alarm = unalarmed,
+        **kwargs: Any,
     ) -> None:
         self._limits, self._tls = limits, tls
+        self.alarm = alarm
         self._open: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._is_full = False
@@ -77,6 +101,7 @@ class HardServer(ThreadedAssociationServer):
         if is_full and not self._is_full:
             # once, until one is let in again: a flood does not fill the log
             logger.warning("too many connections; those from %s are closed at once", address)
+            self.alarm(Breach.LIMIT, address, "too many connections")
         self._is_full = is_full
         return not is_full
 
@@ -100,6 +125,9 @@ class HardServer(ThreadedAssociationServer):
         except Exception as error:  # noqa: BLE001 - whatever it was, it concerns one connection
             reason = getattr(error, "reason", None) or type(error).__name__
             logger.warning("no association with %s: %s", client_address[0], reason)
+            if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+                # whoever only tries whether the port is open is no stranger yet
+                self.alarm(Breach.AUTHENTICATION, _key(client_address), f"no TLS: {reason}")
             self.shutdown_request(request)
             self.forget(_key(client_address))
 
@@ -134,6 +162,7 @@ def serve(
     *,
     limits: ConnectionLimits,
     tls: ssl.SSLContext | None = None,
+    alarm: Alarm = unalarmed,
 ) -> HardServer:
     """Serve an application entity in threads of this process; `shutdown` of the server ends it.
 
@@ -149,6 +178,8 @@ def serve(
         For its connections.
     tls
         Context of a server; without, the port is plain.
+    alarm
+        Is told of who was turned away.
 
     Raises
     ------
@@ -161,6 +192,7 @@ def serve(
         server_class=HardServer,
         limits=limits,
         tls=tls,
+        alarm=alarm,
     )
     assert isinstance(server, HardServer)  # noqa: S101 - it was asked for
     # `shutdown` takes it from this list

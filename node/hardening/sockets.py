@@ -23,7 +23,7 @@ from node.hardening.bounds import (
     check_negotiation,
 )
 from node.hardening.entity import HardAE
-from node.hardening.server import HardServer
+from node.hardening.server import Breach, HardServer
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,10 @@ class HardSocket(AssociationSocket):
             if len(body) == nr_bytes:
                 self._check(pdu_type, bytes(body))
         except BoundError as error:
-            logger.warning("ended a connection with %s: %s", self._remote_address(), error)
+            address, server = self._remote_address(), self.assoc._server
+            logger.warning("ended a connection with %s: %s", address, error)
+            if isinstance(server, HardServer):
+                server.alarm(Breach.LIMIT, address, str(error))
             self._say_farewell()
             raise
         except OSError as error:
