@@ -4,8 +4,9 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 PACKAGES := config storage ml node run_node.py tests docs benchmarks
 JOBS ?= 2
+FUZZ_SECONDS ?= 60
 
-.PHONY: help install demo test test-fast test-peers check format lint types imports docs clean
+.PHONY: help install demo test test-fast test-peers fuzz check format lint types imports docs clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -28,6 +29,11 @@ test-fast: install  ## Unit tests only
 
 test-peers: install  ## Tests against third-party DICOM software; see tests/peers
 	$(BIN)/pytest --quiet -m peers
+
+fuzz: install  ## Foreign bytes at both doors, FUZZ_SECONDS each; see tests/fuzz
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.receive -max_total_time=$(FUZZ_SECONDS)
+	$(BIN)/python -m tests.fuzz.series -max_total_time=$(FUZZ_SECONDS)
 
 check: lint types imports  ## Style, types, direction of imports
 
