@@ -1,27 +1,50 @@
 """When a study is complete: then, in one transaction, it becomes a job in the queue.
 
-Every listener sweeps; a conditional update lets exactly one of them win. Late instances reopen a
-study, and its next completion is the next generation.
+Images that prove by themselves that none is to come (`node.evidence`) complete a study at once,
+quiet does it later, and the deadline in any case. Every listener sweeps; a conditional update lets
+exactly one of them win. Late instances reopen a study, and its next completion is the next
+generation.
 """
 
 import logging
 import threading
+import time
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from pynetdicom.association import Association
 
 from config.errors import MidlineError
 from config.log import log_scope
 from config.settings import CompletionSettings
+from node.associations import OpenAssociations
 from node.engine import Queues
+from node.evidence import REMEMBERED_STUDIES, Evidence, judge, patience_seconds
 from storage.database import Database, Transaction
-from storage.records import StudyRecord
+from storage.records import StudyRecord, StudyState
 
 logger = logging.getLogger(__name__)
+
+LONGEST_WAIT_SECONDS = 0.5
+"""Whoever stops the sweep waits no longer for it."""
+
+
+class Counts(Protocol):
+    """Somebody who asks senders how many images a study has; never waits for the answer."""
+
+    def has_answered(self, study: StudyRecord, *, now: datetime) -> bool:
+        """Whether nothing is to be waited for: the count since the last image is in the index."""
+        ...
+
+    def forget(self, study_id: int) -> None:
+        """Ask no more about a study."""
+        ...
 
 
 def sweep(
     database: Database, queues: Queues, settings: CompletionSettings, *, now: datetime
 ) -> int:
-    """Complete every study that is due, and enqueue its analysis.
+    """Complete every study that was quiet or is at its deadline, and enqueue its analysis.
 
     Returns
     -------
@@ -76,12 +99,146 @@ def _evidence(study: StudyRecord, settings: CompletionSettings, *, now: datetime
     return "deadline"
 
 
-def sweep_until(
-    stop: threading.Event, database: Database, queues: Queues, settings: CompletionSettings
+def note_end(
+    association: Association,
+    database: Database,
+    associations: OpenAssociations,
+    *,
+    is_released: bool,
 ) -> None:
-    """Sweep a few times a second until stopped; a database that is busy is asked again."""
-    while not stop.wait(settings.sweep_seconds):
+    """Note that an association ended, and have the studies looked at that it sent."""
+    ended = associations.end(association)
+    if ended.studies:
         try:
-            sweep(database, queues, settings, now=datetime.now(UTC))
+            with database.begin() as transaction:
+                if not is_released:
+                    transaction.arrivals.interrupt(ended.studies)
+                transaction.arrivals.release(ended.idle_studies, now=datetime.now(UTC))
         except MidlineError as error:
-            logger.warning("the completion sweep failed, and will be repeated: %s", error)
+            # the longer quiet time, for studies without this evidence, completes them too
+            logger.warning("the end of an association was not recorded: %s", error)
+    # also without a study: what the same sender sent before may have waited for it
+    associations.announce(ended.idle_studies)
+
+
+class Completer:
+    """Completes studies: at once where their images prove it, else when they were quiet.
+
+    Evidence is weighed by the listener that a study was sent to, since it knows who still calls.
+
+    Parameters
+    ----------
+    database, queues, settings
+        Where studies and jobs are, and how long to wait.
+    associations
+        Of this listener.
+    counts
+        Who asks senders; without it, none is asked.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        queues: Queues,
+        settings: CompletionSettings,
+        associations: OpenAssociations,
+        counts: Counts | None = None,
+    ) -> None:
+        self._database, self._queues, self._settings = database, queues, settings
+        self._associations, self._counts = associations, counts
+        self._watched: set[int] = set()
+        self._judged: dict[int, tuple[object, Evidence]] = {}
+
+    def run_until(self, stop: threading.Event) -> None:
+        """Look a few times a second, and whenever an association ends, until stopped.
+
+        A database that is busy is asked again.
+        """
+        next_sweep = time.monotonic()
+        while not stop.is_set():
+            wait_seconds = min(max(next_sweep - time.monotonic(), 0), LONGEST_WAIT_SECONDS)
+            self._watched |= self._associations.announced(wait_seconds=wait_seconds)
+            try:
+                if time.monotonic() >= next_sweep:
+                    next_sweep = time.monotonic() + self._settings.sweep_seconds
+                    self._sweep()
+                self.look(now=datetime.now(UTC))
+            except MidlineError as error:
+                logger.warning("the completion sweep failed, and will be repeated: %s", error)
+
+    def _sweep(self) -> None:
+        for association in self._associations.lost():
+            note_end(association, self._database, self._associations, is_released=False)
+        sweep(self._database, self._queues, self._settings, now=datetime.now(UTC))
+
+    def look(self, *, now: datetime) -> int:
+        """Complete the studies whose images prove that none is to come.
+
+        Returns
+        -------
+        int
+            How many studies this call completed.
+        """
+        self._watched |= self._associations.announced(wait_seconds=0)
+        if not self._settings.by_evidence:
+            self._watched.clear()
+        return sum(self._look_at(study_id, now=now) for study_id in sorted(self._watched))
+
+    def _look_at(self, study_id: int, *, now: datetime) -> bool:
+        with log_scope(study=study_id):
+            if not self._may_be_judged(study_id, now=now):
+                return False
+            with self._database.read() as transaction:
+                # read again: a count that was asked for may have come in the meantime
+                study = transaction.studies.get(study_id)
+                if study is None or not self._is_idle(transaction, study, now=now):
+                    return False
+                evidence = self._judge(transaction, study)
+            if not evidence.is_proof:
+                return False
+            with self._database.begin() as transaction:
+                return complete(transaction, self._queues, study, evidence=evidence.words, now=now)
+
+    def _may_be_judged(self, study_id: int, *, now: datetime) -> bool:
+        """Whether nobody sends to a study, and nobody has still to be asked about it."""
+        with self._database.read() as transaction:
+            study = transaction.studies.get(study_id)
+            if study is None or study.state is not StudyState.RECEIVING:
+                self._forget(study_id)
+                return False
+            if not self._is_idle(transaction, study, now=now):
+                return False
+        return self._counts is None or self._counts.has_answered(study, now=now)
+
+    def _is_idle(self, transaction: Transaction, study: StudyRecord, *, now: datetime) -> bool:
+        """Whether the sender has nothing open, and has paused longer than it is known to do."""
+        sender = study.calling_ae_title
+        if study.released_at is None or self._associations.is_calling(sender):
+            return False
+        seconds = patience_seconds(
+            transaction.arrivals.habits(sender, most=REMEMBERED_STUDIES),
+            study.longest_pause_seconds,
+            unknown_seconds=self._settings.unknown_sender_seconds,
+        )
+        return study.released_at + timedelta(seconds=seconds) <= now
+
+    def _judge(self, transaction: Transaction, study: StudyRecord) -> Evidence:
+        """Weigh a study; what was weighed before is remembered."""
+        seen = (study.last_received_at, study.expected_instances, study.is_interrupted)
+        if study.id not in self._judged or self._judged[study.id][0] != seen:
+            evidence = judge(
+                transaction.arrivals.images(study.id),
+                expected=study.expected_instances,
+                expected_by=study.expected_by or "",
+                is_interrupted=study.is_interrupted,
+            )
+            self._judged[study.id] = seen, evidence
+            if not evidence.is_proof:
+                logger.info("not complete by evidence: %s", evidence.words)
+        return self._judged[study.id][1]
+
+    def _forget(self, study_id: int) -> None:
+        self._watched.discard(study_id)
+        self._judged.pop(study_id, None)
+        if self._counts is not None:
+            self._counts.forget(study_id)

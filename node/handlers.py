@@ -5,24 +5,21 @@ Who is let in is decided in `node.admission`. What a C-STORE goes through is in 
 """
 
 import logging
-import threading
-from collections import defaultdict
-from datetime import UTC, datetime
 
 from pydicom.dataset import Dataset
 from pynetdicom import evt
-from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 
 from config.errors import (
     DatabaseBusyError,
     InstanceConflictError,
-    MidlineError,
     PatientConflictError,
     StorageFullError,
 )
 from node.admission import Admissions, Rejection
+from node.associations import OpenAssociations
+from node.completion import note_end
 from node.custody import Stores, keep
 from node.reception import ReceptionError, Request
 from node.status import StoreStatus
@@ -33,30 +30,12 @@ LONGEST_COMMENT = 64
 """Error Comment (0000,0902) is LO."""
 
 
-class OpenAssociations:
-    """Which studies each open association has sent to: its end is evidence of completeness."""
-
-    def __init__(self) -> None:
-        self._studies: dict[Association, set[int]] = defaultdict(set)
-        self._lock = threading.Lock()
-
-    def note(self, association: Association, study_id: int) -> None:
-        """Remember that an association sent an instance of a study."""
-        with self._lock:
-            self._studies[association].add(study_id)
-
-    def end(self, association: Association) -> frozenset[int]:
-        """Forget an association; give back the studies that it sent to."""
-        with self._lock:
-            return frozenset(self._studies.pop(association, ()))
-
-
 def handle_echo(_: Event) -> int:
     """Answer a C-ECHO (PS3.4 Annex A)."""
     return StoreStatus.SUCCESS
 
 
-def handle_request(event: Event, admissions: Admissions) -> None:
+def handle_request(event: Event, admissions: Admissions, associations: OpenAssociations) -> None:
     """Let a requested association in, or reject it (PS3.8 7.1); the peer is not told why.
 
     pynetdicom goes on with an association that a handler failed to judge: nothing may escape.
@@ -68,6 +47,7 @@ def handle_request(event: Event, admissions: Admissions) -> None:
         logger.warning("an association was not judged: %s", type(error).__name__)
         rejection = Rejection.FAULT
     if rejection is None:
+        associations.begin(association)
         return
     address = association.remote["address"]
     logger.warning("rejected an association from %s: %s", address, rejection.name)
@@ -114,16 +94,9 @@ def status_of(error: Exception) -> tuple[StoreStatus, str]:
 
 
 def handle_end(event: Event, stores: Stores, associations: OpenAssociations) -> None:
-    """Note that an association was released, aborted or lost: its studies may be complete."""
-    studies = associations.end(event.assoc)
-    if not studies:
-        return
-    try:
-        with stores.database.begin() as transaction:
-            transaction.arrivals.release(sorted(studies), now=datetime.now(UTC))
-    except MidlineError as error:
-        # the longer quiet time, for studies without this evidence, completes them too
-        logger.warning("the end of an association was not recorded: %s", error)
+    """Note that an association was released or aborted: its studies may be complete."""
+    is_released = event.event is evt.EVT_RELEASED
+    note_end(event.assoc, stores.database, associations, is_released=is_released)
 
 
 def _request_of(event: Event) -> Request:

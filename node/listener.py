@@ -12,13 +12,13 @@ from config.settings import NodeSettings, Settings
 from ml.readers.pixels import supported_transfer_syntaxes
 from node import hardening
 from node.admission import Admissions, AETable
+from node.associations import OpenAssociations
 from node.commitment.answers import Answers, handle_report
 from node.commitment.granting import Grantor, handle_action
 from node.commitment.messages import STORAGE_COMMITMENT
-from node.completion import sweep_until
+from node.completion import Completer
 from node.custody import Stores
 from node.handlers import (
-    OpenAssociations,
     handle_echo,
     handle_end,
     handle_request,
@@ -66,28 +66,35 @@ def application_entity(settings: NodeSettings, *, commits: bool = False) -> Hard
     return ae
 
 
-def handlers_for(settings: Settings, stores: Stores) -> list[EventHandlerType]:
+def handlers_for(
+    settings: Settings, stores: Stores, associations: OpenAssociations
+) -> list[EventHandlerType]:
     """Bind the answers of `node.handlers` to what happens on associations."""
     node = settings.node
     table = AETable.of(settings)
     admissions = Admissions(table, ae_title=node.ae_title, most=node.max_associations)
-    associations = OpenAssociations()
     database, files, queues = stores.database, stores.files, stores.queues
     grantor = Grantor(database, files, queues, settings)
     return [
-        (evt.EVT_REQUESTED, handle_request, [admissions]),
+        (evt.EVT_REQUESTED, handle_request, [admissions, associations]),
         (evt.EVT_C_ECHO, handle_echo),
         (evt.EVT_C_STORE, handle_store, [stores, associations, admissions]),
         (evt.EVT_N_EVENT_REPORT, handle_report, [Answers(database, queues, settings)]),
         (evt.EVT_N_ACTION, handle_action, [grantor, admissions, ACCEPTED_CLASSES]),
         (evt.EVT_RELEASED, handle_end, [stores, associations]),
         (evt.EVT_ABORTED, handle_end, [stores, associations]),
-        (evt.EVT_CONN_CLOSE, handle_end, [stores, associations]),
     ]
 
 
-def start_server(settings: Settings, stores: Stores) -> HardServer:
+def start_server(
+    settings: Settings, stores: Stores, associations: OpenAssociations | None = None
+) -> HardServer:
     """Start to receive, in threads of this process; `shutdown` of what is returned ends it.
+
+    Parameters
+    ----------
+    associations
+        Where to note who calls and who ends, for who completes studies.
 
     Raises
     ------
@@ -96,7 +103,7 @@ def start_server(settings: Settings, stores: Stores) -> HardServer:
     """
     hardening.install()
     node, tls = settings.node, settings.tls
-    handlers = handlers_for(settings, stores)
+    handlers = handlers_for(settings, stores, associations or OpenAssociations())
     context = server_context(tls, now=datetime.now(UTC)) if node.tls else None
     limits = ConnectionLimits(
         in_all=node.max_connections,
@@ -119,9 +126,13 @@ def start_server(settings: Settings, stores: Stores) -> HardServer:
 
 def listen(settings: Settings, stores: Stores, stop: threading.Event) -> None:
     """Receive and complete studies until stopped."""
-    server = start_server(settings, stores)
+    associations = OpenAssociations()
+    with stores.database.begin() as transaction:
+        transaction.arrivals.interrupt_open()
+    completer = Completer(stores.database, stores.queues, settings.completion, associations)
+    server = start_server(settings, stores, associations)
     logger.info("listening as %s on port %d", settings.node.ae_title, server.server_address[1])
     try:
-        sweep_until(stop, stores.database, stores.queues, settings.completion)
+        completer.run_until(stop)
     finally:
         server.shutdown()

@@ -186,9 +186,8 @@ def _parsed(request: Request, max_inflated_bytes: int) -> Dataset:
 
 def _copy_functional_groups(header: Dataset, encoded: bytes) -> None:
     """Copy what says where the frames of an enhanced image lie, although it is long."""
-    for tag in FUNCTIONAL_GROUPS:
-        element = header.get_item(tag, keep_deferred=True) if tag in header else None
-        if not isinstance(element, RawDataElement) or element.value:
+    for tag, element in list(header.items()):
+        if tag not in FUNCTIONAL_GROUPS or not isinstance(element, RawDataElement):
             continue
         value = encoded[element.value_tell : element.value_tell + element.length]
         if len(value) <= LARGEST_FUNCTIONAL_GROUPS_BYTES:

@@ -16,23 +16,20 @@ class Arrivals:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def release(
-        self, study_ids: Collection[int], *, now: datetime, is_interrupted: bool = False
-    ) -> None:
-        """Note that the association which sent new images of these studies ended.
-
-        Parameters
-        ----------
-        is_interrupted
-            Whether it was aborted or lost, so that nobody knows what it would have sent.
-        """
-        values: dict[str, object] = {"released_at": now}
-        if is_interrupted:
-            values["is_interrupted"] = True
+    def release(self, study_ids: Collection[int], *, now: datetime) -> None:
+        """Note that the last association which sent new images of these studies ended."""
         self._session.execute(
             sa.update(StudyRow)
             .where(StudyRow.id.in_(study_ids), StudyRow.state == StudyState.RECEIVING)
-            .values(values)
+            .values(released_at=now)
+        )
+
+    def interrupt(self, study_ids: Collection[int]) -> None:
+        """Note that an association which sent images of these studies was aborted or lost."""
+        self._session.execute(
+            sa.update(StudyRow)
+            .where(StudyRow.id.in_(study_ids), StudyRow.state == StudyState.RECEIVING)
+            .values(is_interrupted=True)
         )
 
     def interrupt_open(self) -> None:

@@ -21,6 +21,8 @@ class CompletionSettings(Section):
     """Time between two looks, in seconds."""
     by_evidence: bool = True
     """Whether a study is complete at once when its images prove it, before it was quiet so long."""
+    unknown_sender_seconds: Annotated[float, Field(ge=0)] = 5.0
+    """Its images prove it so long after the release, while the sender's habits are not known."""
 
 
 class AnalysisSettings(Section):
