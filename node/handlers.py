@@ -65,13 +65,13 @@ def handle_store(
         if sender is None or not sender.may_store:
             comment = "this application entity may not store"
             raise ReceptionError(StoreStatus.NOT_AUTHORIZED, comment)  # noqa: TRY301
-        study_id = keep(_request_of(event), stores, calling_ae_title=_calling_ae_title(event))
+        study_id = keep(request_of(event), stores, calling_ae_title=_calling_ae_title(event))
         associations.note(event.assoc, study_id)
     except Exception as error:  # noqa: BLE001 - the peer must get a status whatever happens
         status, comment = status_of(error)
         logger.warning("answered 0x%04X: %s", status, comment)
-        return _answer(status, comment)
-    return _answer(StoreStatus.SUCCESS)
+        return answer(status, comment)
+    return answer(StoreStatus.SUCCESS)
 
 
 def status_of(error: Exception) -> tuple[StoreStatus, str]:
@@ -99,7 +99,14 @@ def handle_end(event: Event, stores: Stores, associations: OpenAssociations) -> 
     note_end(event.assoc, stores.database, associations, is_released=is_released)
 
 
-def _request_of(event: Event) -> Request:
+def request_of(event: Event) -> Request:
+    """Read a C-STORE request off an event.
+
+    Raises
+    ------
+    TypeError
+        If it is another kind of event.
+    """
     request = event.request
     if not isinstance(request, C_STORE):
         raise TypeError("only a C-STORE request has a data set to keep")
@@ -115,7 +122,7 @@ def _calling_ae_title(event: Event) -> str:
     return str(event.assoc.requestor.ae_title).strip()
 
 
-def _answer(status: StoreStatus, comment: str = "") -> Dataset:
+def answer(status: StoreStatus, comment: str = "") -> Dataset:
     """Make the status data set of a response (PS3.7 9.3.1.2); the comment is at most 64 long."""
     response = Dataset()
     response.Status = int(status)

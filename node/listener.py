@@ -13,11 +13,13 @@ from ml.readers.pixels import supported_transfer_syntaxes
 from node import hardening
 from node.admission import Admissions, AETable
 from node.associations import OpenAssociations
+from node.caller import caller_of
 from node.commitment.answers import Answers, handle_report
 from node.commitment.granting import Grantor, handle_action
 from node.commitment.messages import STORAGE_COMMITMENT
 from node.completion import Completer
 from node.custody import Stores
+from node.fetching import Inquirer
 from node.handlers import (
     handle_echo,
     handle_end,
@@ -129,10 +131,16 @@ def listen(settings: Settings, stores: Stores, stop: threading.Event) -> None:
     associations = OpenAssociations()
     with stores.database.begin() as transaction:
         transaction.arrivals.interrupt_open()
-    completer = Completer(stores.database, stores.queues, settings.completion, associations)
+    inquirer = Inquirer(
+        stores, settings, caller_of(settings), associations, image_classes=ACCEPTED_CLASSES
+    )
+    completer = Completer(
+        stores.database, stores.queues, settings.completion, associations, inquirer
+    )
     server = start_server(settings, stores, associations)
     logger.info("listening as %s on port %d", settings.node.ae_title, server.server_address[1])
     try:
         completer.run_until(stop)
     finally:
         server.shutdown()
+        inquirer.close()

@@ -19,6 +19,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context
 from pynetdicom.association import Association
+from pynetdicom.events import EventHandlerType
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
@@ -186,6 +187,7 @@ def associated(
     *,
     caller: Caller,
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+    handlers: Sequence[EventHandlerType] = (),
 ) -> Iterator[Association]:
     """Open an association, and release it at the end (PS3.8 7.1, 7.2).
 
@@ -193,6 +195,8 @@ def associated(
     ----------
     roles
         What this node is for some of the SOP classes, where it is not the user (PS3.7 D.3.3.4).
+    handlers
+        Of events on the association, such as requests of the peer.
 
     Raises
     ------
@@ -221,6 +225,7 @@ def associated(
             ae_title=peer.ae_title,
             max_pdu=OFFERED_PDU_BYTES,
             ext_neg=list(roles),
+            evt_handlers=list(handlers),
             tls_args=(caller.tls, peer.host) if peer.tls and caller.tls is not None else None,
         )
     except socket.gaierror as error:
