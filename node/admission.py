@@ -224,6 +224,8 @@ class Admissions:
             if len(self._admitted) >= self._most:
                 return Rejection.TOO_MANY
             self._admitted[association] = known
+            # pynetdicom notes it later, and others look for it from now on
+            association.requestor.ae_title = _request(association).calling_ae_title
         return None
 
     def of(self, association: Association) -> Acquaintance | None:

@@ -24,11 +24,6 @@ class Absent:
 
 NOT_OFFERED = (
     Absent(
-        "TLS (PS3.15 Annex B)",
-        "Associations are neither encrypted nor authenticated by certificates.",
-        (r"\bssl\b", "tls_args", "SSLContext"),
-    ),
-    Absent(
         "User identity negotiation (PS3.7 D.3.3.7)",
         "Whatever a peer says of its user is ignored, and nothing is said of ours.",
         ("EVT_USER_ID", "UserIdentityNegotiation"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from node.documents import network, results, selection
+from node.documents import acceptance, network, results, selection
 from node.documents.absent import NOT_OFFERED
 from node.documents.markdown import bullets, document, heading, table
 from node.documents.objects import kinds_sent
@@ -99,9 +99,9 @@ def _implementation(site: Site) -> Iterator[str]:
 def _accepting(site: Site) -> Iterator[str]:
     yield heading("3 Association acceptance: Verification and Storage as a provider", level=2)
     yield heading("3.1 Association policy", level=3)
-    yield network.acceptance(site)
+    yield acceptance.acceptance(site)
     yield "A peer that is not served is rejected with A-ASSOCIATE-RJ:"
-    yield network.rejections()
+    yield acceptance.rejections()
     yield heading("3.2 Presentation contexts accepted", level=3)
     yield network.context_table(network.accepted_contexts(site))
     yield (
@@ -115,9 +115,9 @@ def _accepting(site: Site) -> Iterator[str]:
         "nothing is coerced, and received files are not handed on. "
         "The checks of a C-STORE request, in their order:"
     )
-    yield network.checks()
+    yield acceptance.checks()
     yield "Statuses of the response (PS3.4 B.2.3, PS3.7 C):"
-    yield network.statuses()
+    yield acceptance.statuses()
     yield "Error Comment (0000,0902) never holds anything of the patient. C-ECHO gets 0x0000."
 
 
@@ -168,12 +168,15 @@ def _configuration(site: Site) -> Iterator[str]:
     yield "Values are those of this document's installation."
     for section, name in (
         (settings.node, "node"),
+        (settings.tls, "tls"),
         (settings.completion, "completion"),
         (settings.delivery, "delivery"),
         (settings.results, "results"),
         (settings.identity, "identity"),
     ):
         yield network.settings_table(section, name)
+    yield "Senders (as many as there are):"
+    yield acceptance.senders(site)
     yield "Destinations (as many as there are):"
     yield network.destinations(site)
 
@@ -194,14 +197,21 @@ def _character_sets() -> Iterator[str]:
 def _security() -> Iterator[str]:
     yield heading("8 Security", level=2)
     yield bullets(
-        "There is no TLS, no user authentication and no audit trail message. The network has to "
-        "be trusted: a segment of its own, or a tunnel.",
-        "Peers are told by their AE titles alone, which is no authentication. Without a list of "
-        "calling AE titles the node refuses to start on any address but a loopback one.",
-        "The length of a PDU is bounded before memory is taken, that of an inflated data set as it "
-        "is inflated; a data set over the limit is refused once it was received. A peer that "
-        "drips is cut off. The number of connections that do not ask for an association is not "
-        "bounded.",
+        "TLS in both directions follows the Modified BCP 195 RFC 8996 TLS Secure Transport "
+        "Connection Profile (PS3.15 B.12, B.13): version 1.2 at least, ephemeral elliptic curves "
+        "with AES-GCM, certificates on both sides, the host name compared when the node calls. "
+        "It is off until a site has certificates; the usual port is 2762. There is no user "
+        "authentication.",
+        "A port without TLS opens on an address other than loopback only if "
+        "`node.plain_off_loopback` says so: the network has to be trusted then, a segment of its "
+        "own, or a tunnel.",
+        "An AE title is no authentication. A sender can be bound to networks, and to names or "
+        "digests of its certificate; who does not fit is rejected like a stranger. Without any "
+        "list of callers the node refuses to start on any address but a loopback one.",
+        "Connections are counted when they are accepted, in all and by address. The length of a "
+        "PDU is bounded before memory is taken, the items of an association request before they "
+        "are read, a data set and a command set while they arrive, an inflated data set before "
+        "it is held. A peer that drips, or does not read, is cut off.",
         "Files are stored with an empty preamble, under names of the node's own making.",
         "Images of two patients under one study go to quarantine; the study is reported as not "
         "analysed.",

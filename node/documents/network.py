@@ -2,128 +2,26 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from random import Random
 
 from pydantic import BaseModel
 from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE
 from pynetdicom.presentation import PresentationContext
 
 from config.settings import DestinationSettings
 from node import sending
 from node.documents.markdown import LINE, bullets, code, table
 from node.documents.objects import Kind, kinds_sent, name_of
-from node.documents.sentences import of_members
 from node.documents.site import Site
-from node.hardening import SECONDS_FOR_A_PDU, SMALLEST_LIMIT_BYTES
+from node.hardening import HardAE
 from node.listener import application_entity
 from node.pauses import pause_after
 from node.peers import OFFERED_PDU_BYTES, REJECTIONS, VERIFICATION, StoreFile
-from node.status import StoreStatus, Verdict, verdict_of
+from node.status import Verdict, verdict_of
 
 SHOWN_ATTEMPTS = 8
-
-
-@dataclass(frozen=True)
-class Check:
-    """What a C-STORE request goes through.
-
-    Attributes
-    ----------
-    condition
-        When it is answered so.
-    status
-        The answer.
-    comment
-        Error Comment (0000,0902), as far as it is the same each time.
-    """
-
-    condition: str
-    status: StoreStatus
-    comment: str = ""
-
-
-CHECKS = (
-    Check(
-        "less than `storage.reserve_bytes` of the disk is free",
-        StoreStatus.OUT_OF_RESOURCES,
-        "no room on the disk",
-    ),
-    Check(
-        "the data set is longer than `node.max_instance_bytes`",
-        StoreStatus.OUT_OF_RESOURCES,
-        "the data set is over the size limit",
-    ),
-    Check(
-        "Affected SOP Instance UID is not 1 to 64 digits and dots",
-        StoreStatus.CANNOT_UNDERSTAND,
-        "Affected SOP Instance UID is no UID",
-    ),
-    Check(
-        "a deflated data set cannot be inflated, or to more than `node.max_instance_bytes`",
-        StoreStatus.CANNOT_UNDERSTAND,
-        "a deflated data set …",
-    ),
-    Check(
-        "an element cannot be parsed",
-        StoreStatus.CANNOT_UNDERSTAND,
-        "the data set cannot be parsed",
-    ),
-    Check(
-        "the last element does not end where the data set does",
-        StoreStatus.CANNOT_UNDERSTAND,
-        "the data set is cut short",
-    ),
-    Check(
-        "there is no Pixel Data, or an uncompressed one is too short",
-        StoreStatus.CANNOT_UNDERSTAND,
-        "fewer pixels than rows, columns and bits announce",
-    ),
-    Check(
-        "SOP Class or Instance UID differs from that of the request, or Modality is not CT",
-        StoreStatus.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
-        "(keyword) is not what the request says",
-    ),
-    Check(
-        "Patient ID, Study or Series Instance UID has no value",
-        StoreStatus.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
-        "(keyword) is missing",
-    ),
-    Check(
-        "Study or Series Instance UID is not 1 to 64 digits and dots",
-        StoreStatus.CANNOT_UNDERSTAND,
-        "(keyword) is no UID",
-    ),
-    Check(
-        "the SOP Instance UID is known with another data set; this one goes to quarantine",
-        StoreStatus.DUPLICATE_SOP_INSTANCE,
-        "known SOP Instance UID with other content",
-    ),
-    Check(
-        "the study is known under another Patient ID or issuer, or the series under another study; "
-        "image and study go to quarantine",
-        StoreStatus.PATIENT_CONFLICT,
-        "study or series is known under another patient",
-    ),
-    Check("the index cannot be written in time", StoreStatus.OUT_OF_RESOURCES, "the index is busy"),
-    Check("anything else goes wrong", StoreStatus.PROCESSING_FAILURE, "fault of the node: (type)"),
-    Check(
-        "the same data set is known under this SOP Instance UID: nothing changes",
-        StoreStatus.SUCCESS,
-    ),
-    Check("file, folder and index are on the disk", StoreStatus.SUCCESS),
-)
-"""The checks of `node.custody` and `node.reception`, in their order."""
-
-REJECTS = (
-    ((1, 1, 3), "the calling AE title is not among `node.allowed_calling_ae_titles`"),
-    ((1, 1, 7), "the called AE title is not `node.ae_title`"),
-    ((2, 3, 2), "`node.max_associations` associations are open"),
-)
-"""Result, source and reason of A-ASSOCIATE-RJ, and when it is sent (PS3.8 Table 9-21)."""
 
 
 def accepted_contexts(site: Site) -> tuple[PresentationContext, ...]:
@@ -179,67 +77,9 @@ def _named(uid: str) -> str:
     return f"{code(uid)} {name_of(uid)}"
 
 
-def acceptance(site: Site) -> str:
-    """Table of what holds for associations that peers open."""
-    ae, node = application_entity(site.settings.node), site.settings.node
-    callers = ", ".join(node.allowed_calling_ae_titles)
-    nobody_named = "everyone, which only a listener on a loopback address may have"
-    return table(
-        ("Property", "Value"),
-        (
-            ("Application context", code("1.2.840.10008.3.1.1.1")),
-            ("AE title", code(ae.ae_title)),
-            ("Called AE title", "must be this AE title" if ae.require_called_aet else "any"),
-            ("Calling AE titles", callers or nobody_named),
-            ("Simultaneous associations", ae.maximum_associations),
-            ("Longest PDU accepted", f"{ae.maximum_pdu_size} bytes"),
-            (
-                "Longest PDU read at all",
-                f"{max(ae.maximum_pdu_size, SMALLEST_LIMIT_BYTES)} bytes, else the connection ends",
-            ),
-            ("Time for one PDU", f"{SECONDS_FOR_A_PDU:g} s"),
-            ("Asynchronous operations", "not negotiated: one at a time"),
-            ("SCP/SCU role selection, extended negotiation", "none"),
-            ("User identity", "not evaluated"),
-            ("Implementation Class UID", code(ae.implementation_class_uid)),
-            ("Implementation Version Name", code(ae.implementation_version_name)),
-        ),
-    )
-
-
-def rejections() -> str:
-    """Table of what a rejected peer is told."""
-    rows = [(*answer, condition) for answer, condition in REJECTS]
-    return table(("Result", "Source", "Reason", "When"), rows)
-
-
-def checks() -> str:
-    """Table of what a C-STORE goes through, in order."""
-    rows = [
-        (number, check.condition, code(f"0x{check.status:04X}"), check.comment)
-        for number, check in enumerate(CHECKS, start=1)
-    ]
-    return table(("", "If", "Status", "Error Comment"), rows)
-
-
-def statuses() -> str:
-    """Table of the statuses of a C-STORE response."""
-    meanings, used = of_members(StoreStatus), {check.status for check in CHECKS}
-    rows = [
-        (
-            code(f"0x{status:04X}"),
-            status.name.replace("_", " ").capitalize().replace("sop", "SOP"),
-            meanings[status.name],
-            "yes" if status in used else "never",
-        )
-        for status in StoreStatus
-    ]
-    return table(("Status", "Name", "Meaning", "Answered"), rows)
-
-
 def initiation(site: Site) -> str:
     """Table of what holds for associations that the node opens."""
-    plain = AE()
+    ae = HardAE(site.settings.node.ae_title)
     return table(
         ("Property", "Value"),
         (
@@ -249,8 +89,8 @@ def initiation(site: Site) -> str:
             ("Longest PDU taken", f"{OFFERED_PDU_BYTES} bytes"),
             ("Asynchronous operations", "not proposed"),
             ("SCP/SCU role selection, extended negotiation, user identity", "not proposed"),
-            ("Implementation Class UID", code(plain.implementation_class_uid)),
-            ("Implementation Version Name", code(plain.implementation_version_name)),
+            ("Implementation Class UID", code(ae.implementation_class_uid)),
+            ("Implementation Version Name", code(ae.implementation_version_name)),
         ),
     )
 
@@ -326,7 +166,7 @@ def syntaxes_of_files() -> str:
 
 
 def _shown(value: object) -> str:
-    if value in ("", ()):
+    if value in ("", (), None):
         return "none"
     text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
     return code(text.lower() if isinstance(value, bool) else text)

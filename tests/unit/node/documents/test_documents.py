@@ -12,7 +12,8 @@ from config.errors import Reason
 from config.settings import DestinationSettings, NodeSettings, Settings
 from node.documents import DOCUMENTS, Site, default_settings
 from node.documents.absent import NOT_OFFERED, Absent
-from node.documents.network import CHECKS, verdicts
+from node.documents.acceptance import CHECKS
+from node.documents.network import verdicts
 from node.documents.results import KINDS, NOT_GIVEN
 from node.documents.terms import coded_terms
 from node.listener import ACCEPTED_CLASSES
@@ -109,7 +110,9 @@ def test_outcomes_words_gates_and_settings_are_told() -> None:
         assert f"`{uid}`" in CONFORMANCE
 
 
-@pytest.mark.parametrize("section", ["node", "completion", "delivery", "results", "identity"])
+@pytest.mark.parametrize(
+    "section", ["node", "tls", "completion", "delivery", "results", "identity"]
+)
 def test_settings_are_told_that_the_code_reads(section: str) -> None:
     fields = type(Settings.model_fields[section].default).model_fields
     code = "\n".join(SOURCES.values())
