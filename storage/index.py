@@ -4,13 +4,11 @@ Whoever changes a study locks its row first, so a completion and a late image ha
 other, never in between.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from config.errors import InstanceConflictError, PatientConflictError
 from storage.records import (
     CompleteStudy,
     ConflictKind,
@@ -21,18 +19,16 @@ from storage.records import (
     StudyRecord,
     StudyState,
 )
+from storage.registration import register
 from storage.tables import (
-    Base,
     CompletionRow,
     ConflictRow,
     InstanceRow,
+    ResultRow,
     SeriesRow,
     StudyRow,
     as_record,
 )
-
-LONGEST_PAUSE_SECONDS = 60.0
-"""Whoever sends more of a study after a longer pause does so for another reason."""
 
 
 class StudyIndex:
@@ -49,23 +45,13 @@ class StudyIndex:
         Raises
         ------
         InstanceConflictError
-            If the SOP Instance UID is known with other content. Roll back, then
+            If the SOP Instance UID is known with other content, or a result's. Roll back, then
             `record_conflict` in a transaction of its own.
         PatientConflictError
             If the study is known under another patient, or the series under another study. Roll
             back, then `quarantine` and `record_conflict` in a transaction of their own.
         """
-        study = self._locked_study(instance, now=now)
-        if self._is_held(instance, study):
-            study.num_duplicates += 1
-            return Registration(study.id, is_new=False)
-        if study.patient_key != instance.patient_key:
-            raise PatientConflictError("the study is known under another patient")
-        series = self._series(instance.series_instance_uid, study)
-        if not self._insert(_instance_row(instance, study, series, now=now)):
-            self._is_held(instance, study)  # raises: only another study can have been faster
-        self._reopen(study, instance.calling_ae_title, now=now)
-        return Registration(study.id, is_new=True)
+        return register(self._session, instance, now=now)
 
     def expect(self, study_id: int, count: int, *, by: str) -> None:
         """Note how many images of a study there are to be, and who said so in 64 characters."""
@@ -242,81 +228,9 @@ class StudyIndex:
         rows = self._session.scalars(query.limit(limit).offset(offset))
         return tuple(as_record(ConflictRecord, row) for row in rows)
 
-    def _find_row(self, study_instance_uid: str, *, lock: bool = False) -> StudyRow | None:
+    def _find_row(self, study_instance_uid: str) -> StudyRow | None:
         query = sa.select(StudyRow).where(StudyRow.study_instance_uid == study_instance_uid)
-        query = query.execution_options(populate_existing=True)
-        return self._session.scalar(query.with_for_update() if lock else query)
-
-    def _locked_study(self, instance: ReceivedInstance, *, now: datetime) -> StudyRow:
-        """Find the study's row, or make it, and hold it until the transaction ends."""
-        row = self._find_row(instance.study_instance_uid, lock=True)
-        if row is not None:
-            return row
-        new = StudyRow(
-            study_instance_uid=instance.study_instance_uid,
-            patient_key=instance.patient_key,
-            state=StudyState.RECEIVING,
-            generation=0,
-            num_instances=0,
-            num_duplicates=0,
-            first_received_at=now,
-            last_received_at=now,
-            calling_ae_title=instance.calling_ae_title,
-            is_interrupted=False,
-        )
-        if self._insert(new):
-            return new
-        row = self._find_row(instance.study_instance_uid, lock=True)
-        if row is None:
-            raise PatientConflictError("the study was removed while an image of it arrived")
-        return row
-
-    def _series(self, series_instance_uid: str, study: StudyRow) -> SeriesRow:
-        """Find the series, or make it, in its one study."""
-        query = sa.select(SeriesRow).where(SeriesRow.series_instance_uid == series_instance_uid)
-        row = self._session.scalar(query)
-        if row is None:
-            row = SeriesRow(study_id=study.id, series_instance_uid=series_instance_uid)
-            if not self._insert(row):
-                row = self._session.scalars(query).one()
-        if row.study_id != study.id:
-            raise PatientConflictError("the series is known under another study")
-        return row
-
-    def _is_held(self, instance: ReceivedInstance, study: StudyRow) -> bool:
-        """Whether the same image is held; other content under its UID is a conflict."""
-        query = sa.select(InstanceRow).where(
-            InstanceRow.sop_instance_uid == instance.sop_instance_uid
-        )
-        row = self._session.scalar(query)
-        if row is None:
-            return False
-        if row.sha256 != instance.sha256 or row.study_id != study.id:
-            raise InstanceConflictError("the SOP Instance UID is known with other content")
-        return True
-
-    def _reopen(self, study: StudyRow, calling_ae_title: str, *, now: datetime) -> None:
-        """Note a new image: a complete study is received again, towards its next generation."""
-        if study.state == StudyState.COMPLETE:
-            study.state = StudyState.RECEIVING
-            study.first_received_at = now
-            study.is_interrupted = False
-            study.expected_instances = study.expected_by = None
-        if study.released_at is not None:
-            study.longest_pause_seconds = _longer_pause(study, now - study.released_at)
-        study.num_instances += 1
-        study.last_received_at = now
-        study.released_at = None
-        study.calling_ae_title = calling_ae_title
-
-    def _insert(self, row: Base) -> bool:
-        """Insert a row, unless another transaction inserted the same one first."""
-        try:
-            with self._session.begin_nested():
-                self._session.add(row)
-        except IntegrityError:
-            return False
-        return True
+        return self._session.scalar(query.execution_options(populate_existing=True))
 
     def _instances(self, study_id: int, generation: int) -> tuple[StoredInstance, ...]:
         query = (
@@ -326,34 +240,6 @@ class StudyIndex:
             .order_by(InstanceRow.id)
         )
         return tuple(as_record(StoredInstance, *rows) for rows in self._session.execute(query))
-
-
-def _longer_pause(study: StudyRow, pause: timedelta) -> float | None:
-    """Longest pause of a study, with one more: from a release to the next new image, seconds."""
-    longest, seconds = study.longest_pause_seconds, pause.total_seconds()
-    if seconds > LONGEST_PAUSE_SECONDS:
-        return longest
-    return max(seconds, longest or 0.0, 0.0)
-
-
-def _instance_row(
-    instance: ReceivedInstance, study: StudyRow, series: SeriesRow, *, now: datetime
-) -> InstanceRow:
-    """Make the row of an image that comes for the study's next generation."""
-    return InstanceRow(
-        study_id=study.id,
-        series_id=series.id,
-        generation=study.generation + 1,
-        sop_instance_uid=instance.sop_instance_uid,
-        sop_class_uid=instance.sop_class_uid,
-        transfer_syntax_uid=instance.transfer_syntax_uid,
-        calling_ae_title=instance.calling_ae_title,
-        sha256=instance.sha256,
-        num_bytes=instance.num_bytes,
-        path=instance.path,
-        geometry_json=instance.geometry_json,
-        received_at=now,
-    )
 
 
 def _in_conflict(study_instance_uid: str, series_instance_uid: str | None) -> sa.Select[StudyRow]:
