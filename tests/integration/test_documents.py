@@ -285,9 +285,7 @@ def test_errors_of_the_node_are_answered_as_the_document_says(
     told = {check.comment: check.status for check in CHECKS}
     full = replace(stores, files=FileStore(tmp_path / "full", reserve_bytes=1 << 60))
     for status, comment in (
-        answer_to(
-            replace(honest(), sop_instance_uid="../1"), full
-        ),  # before all that look at the image
+        answer_to(replace(honest(), sop_instance_uid="../1"), full),  # before all of an image
         status_of(DatabaseBusyError("locked")),
     ):
         assert told[comment] is status
