@@ -149,6 +149,13 @@ def _write(overview: Overview) -> None:
     )
     _write_workers(overview)
     _write_destinations(overview)
+    uncommitted = [
+        each
+        for each in overview.destinations
+        if each.num_uncommitted or each.num_commitment_failed or each.num_unanswered
+    ]
+    if uncommitted:
+        _write_uncommitted(uncommitted)
     if overview.refusals:
         write_refusals(overview.refusals, now=overview.now)
     if overview.quarantined:
@@ -198,6 +205,24 @@ def _write_destinations(overview: Overview) -> None:
                 each.last_error,
             )
             for each in overview.destinations
+        ],
+    )
+
+
+def _write_uncommitted(destinations: Sequence[Backlog]) -> None:
+    """Show to what destinations have not committed, of what they got."""
+    write_table(
+        "Sent, and not committed to; midline queue retry JOB --deliveries asks again",
+        ("Destination", ">No answer yet", ">Not committed to", ">Never answered", "Last error"),
+        [
+            (
+                each.destination,
+                each.num_uncommitted,
+                each.num_commitment_failed,
+                each.num_unanswered,
+                each.last_commitment_error,
+            )
+            for each in destinations
         ],
     )
 

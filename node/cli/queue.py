@@ -174,17 +174,23 @@ def _analyse_again(database: Database, queues: "Queues", job_id: int) -> str:
 
 
 def _deliver_again(database: Database, queues: "Queues", job_id: int) -> str:
-    """Reopen the dead deliveries of a job, and enqueue their first attempt: both, or neither."""
+    """Reopen what a job's destinations did not get, or did not commit to: all of it, or nothing."""
     now = datetime.now(UTC)
     with database.begin() as transaction:
         _existing(transaction, job_id)
-        reopened = transaction.results.reopen(now=now, job_id=job_id)
-        names = sorted({delivery.destination for delivery in reopened})
-        for name in names:
+        resent = transaction.results.reopen(now=now, job_id=job_id)
+        asked = transaction.commitments.reopen(job_id, now=now)
+        for name in sorted({delivery.destination for delivery in (*resent, *asked)}):
             queues.deliver(transaction.session, job_id, name, opened_at=now)
-    if not reopened:
+    said = [
+        f"{len(reopened)} results of job {job_id} are {what} {', '.join(names)}"
+        for reopened, what in ((resent, "sent again to"), (asked, "to be committed to by"))
+        for names in [sorted({delivery.destination for delivery in reopened})]
+        if reopened
+    ]
+    if not said:
         raise UsageError(f"job {job_id} has no delivery that was given up")
-    return f"{len(reopened)} results of job {job_id} are sent again to {', '.join(names)}"
+    return "; ".join(said)
 
 
 def _cancel(database: Database, queues: "Queues", job_id: int) -> str:
@@ -270,7 +276,7 @@ def _write_results(results: tuple[ResultRecord, ...]) -> None:
 def _write_deliveries(deliveries: tuple[DeliveryRecord, ...]) -> None:
     write_table(
         "Deliveries",
-        ("To", "Kind", "State", ">Attempts", "Sent", "Next attempt", "Last error"),
+        ("To", "Kind", "State", ">Attempts", "Sent", "Committed", "Next attempt", "Last error"),
         [
             (
                 d.destination,
@@ -278,8 +284,9 @@ def _write_deliveries(deliveries: tuple[DeliveryRecord, ...]) -> None:
                 d.state,
                 d.attempts,
                 _moment(d.sent_at),
+                _moment(d.committed_at) or d.commitment,
                 _moment(d.next_attempt_at),
-                d.last_error,
+                d.commitment_error or d.last_error,
             )
             for d in deliveries
         ],

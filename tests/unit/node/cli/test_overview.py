@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from storage.database import Database
-from storage.records import ConflictKind, JobRecord, NewWorker
+from storage.records import CommitmentState, ConflictKind, JobRecord, NewWorker
 from tests.support.received import NOW, queued_job, received
 from tests.unit.node.cli.conftest import Run
 
@@ -67,6 +67,24 @@ def test_dead_and_unknown_destinations_are_shown(
     assert by_name["retired"]["num_pending"] == 2
     assert not by_name["retired"]["in_settings"]
     assert "retired (not in the settings)" in run("status").stdout
+
+
+def test_what_destinations_have_not_committed_to_is_counted(
+    run: Run, database: Database, job: JobRecord
+) -> None:
+    assert "not committed to" not in run("status").stdout
+    with database.begin() as transaction:
+        lost, sent = transaction.results.deliveries(job_id=job.id)
+        for each in (lost, sent):
+            transaction.results.mark_sent(each.id, now=NOW)
+        transaction.commitments.end([lost.id], CommitmentState.FAILED, error="no such instance")
+    (pacs,) = json.loads(run("status", "--json").stdout)["destinations"]
+    assert (pacs["num_uncommitted"], pacs["num_commitment_failed"]) == (1, 1)
+    assert pacs["num_unanswered"] == 0
+    assert pacs["last_commitment_error"] == "no such instance"
+    table = run("status").stdout
+    assert "Sent, and not committed to" in table
+    assert "no such instance" in table
 
 
 def test_quarantine_and_conflicts_are_shown_without_the_patient(

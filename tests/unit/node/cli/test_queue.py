@@ -9,7 +9,7 @@ from node.cli.queue import OutcomeName
 from node.engine import Queues
 from node.results.outcomes import Outcome
 from storage.database import Database
-from storage.records import DeliveryState, JobRecord, JobState, StudyState
+from storage.records import CommitmentState, DeliveryState, JobRecord, JobState, StudyState
 from tests.support.received import NOW, queued_job
 from tests.unit.node.cli.conftest import Run
 
@@ -98,6 +98,27 @@ def test_a_job_that_has_not_ended_is_not_run_again(run: Run, database: Database)
     assert "is RUNNING; only an ended one" in result.stderr
     assert job_now(database, job.id).state is JobState.RUNNING
     assert workflows(database) == set()
+
+
+def test_commitments_are_shown_and_asked_for_again(
+    run: Run, database: Database, job: JobRecord
+) -> None:
+    with database.begin() as transaction:
+        lost, kept = transaction.results.deliveries(job_id=job.id)
+        for each in (lost, kept):
+            transaction.results.mark_sent(each.id, now=NOW)
+        transaction.commitments.end([lost.id], CommitmentState.UNANSWERED, error="no answer")
+        transaction.commitments.mark_committed([kept.id], now=NOW)
+    shown = json.loads(run("queue", "show", str(job.id), "--json").stdout)["deliveries"]
+    assert [each["commitment"] for each in shown] == ["UNANSWERED", "COMMITTED"]
+    table = run("queue", "show", str(job.id)).stdout
+    assert "UNANSWERED" in table
+    assert "no answer" in table
+    result = run("queue", "retry", str(job.id), "--deliveries")
+    assert result.stdout == f"1 results of job {job.id} are to be committed to by pacs\n"
+    assert len(workflows(database)) == 1
+    result = run("queue", "retry", str(job.id), "--deliveries")
+    assert "no delivery that was given up" in result.stderr
 
 
 def test_dead_deliveries_are_sent_again(run: Run, database: Database, job: JobRecord) -> None:
