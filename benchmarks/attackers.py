@@ -281,8 +281,7 @@ def _hold(target: Target, crowd: list[socket.socket], say: Callable[[socket.sock
     """Keep connections as long as they are let, saying something each second."""
     number, next_word = len(crowd), 0.0
     left = list(crowd)
-    most_later = 0
-    begun = time.monotonic()
+    at_first: int | None = None
     while left and target.is_time:
         if time.monotonic() >= next_word:
             next_word = time.monotonic() + 1
@@ -290,12 +289,11 @@ def _hold(target: Target, crowd: list[socket.socket], say: Callable[[socket.sock
                 with contextlib.suppress(OSError):
                     say(each)
         left = [each for each in left if not _is_over(each)]
-        if time.monotonic() - begun < 2:
-            most_later = len(left)
+        at_first = len(left) if at_first is None else at_first
         time.sleep(LOOK_SECONDS)
     for each in crowd:
         each.close()
-    return f"{most_later} of {number} held at first, {len(left)} at the end"
+    return f"{at_first} of {number} held at first, {len(left)} at the end"
 
 
 def _is_over(connection: socket.socket) -> bool:

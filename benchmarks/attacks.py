@@ -11,6 +11,7 @@ peer verifies and stores meanwhile, again and again, each time on a new associat
 import argparse
 import contextlib
 import json
+import logging
 import subprocess
 import sys
 import tempfile
@@ -210,6 +211,7 @@ def main() -> None:
     parser.add_argument("--only", help="attacks with this in their names")
     options = parser.parse_args()
     log.configure("CRITICAL")
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
     lines = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
