@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from config.errors import AnalysisError, InputError, MidlineError, Reason
+from config.errors import AnalysisError, IncompleteInputError, InputError, MidlineError, Reason
 from config.log import log_scope
 from config.settings import Settings
 from ml.inference import Segmenter
@@ -21,6 +21,7 @@ from node.delivery import Courier
 from node.engine import Json
 from node.guard import Guard
 from node.peers import Caller
+from node.retention import num_missing
 from node.workplace import Workplace
 from storage.records import StudyRecord, StudyState
 
@@ -58,6 +59,7 @@ class Analyst:
         if started is None:
             return {"ended": True}
         _refuse_quarantined(held)
+        _refuse_removed(num_missing(place.files, study), len(study.instances))
         chosen = pipeline.select(place.paths(study))
         series = pipeline.read(chosen.files)
         self._guard.check_input(series.headers, study)
@@ -147,6 +149,14 @@ def _explain(error: Exception) -> tuple[Reason, str, bool]:
         case _:
             logger.error("the analysis failed: %s", type(error).__name__)
             return Reason.EQUIPMENT, DETAILS[Reason.EQUIPMENT], True
+
+
+def _refuse_removed(num_removed: int, num_images: int) -> None:
+    """Conclude nothing from a part of a study: some of its images went after their time."""
+    if num_removed:
+        raise IncompleteInputError(
+            f"{num_removed} of {num_images} images are not in the store any more: send the study again."
+        )
 
 
 def _refuse_quarantined(study: StudyRecord | None) -> None:

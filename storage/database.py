@@ -28,6 +28,7 @@ from storage.migrations import configuration
 from storage.patients import Patients
 from storage.refusals import Refusals
 from storage.results import Results
+from storage.retention import Retention
 from storage.tables import UtcDateTime
 from storage.workers import Workers
 
@@ -86,6 +87,11 @@ class Transaction:
     def patients(self) -> Patients:
         """What stands for patients."""
         return Patients(self.session)
+
+    @cached_property
+    def retention(self) -> Retention:
+        """Studies whose images may go."""
+        return Retention(self.session)
 
     @cached_property
     def audit(self) -> AuditTrail:

@@ -25,6 +25,7 @@ from storage import secret
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 PART_SUFFIX = ".part"
+ASIDE_SUFFIX = ".aside"
 FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -76,6 +77,18 @@ class FileStore:
         """
         return secret.read_or_make(self._root)
 
+    @property
+    def free_bytes(self) -> int:
+        """How much room there is on the disk.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be read.
+        """
+        with _mapped_errors("read the free space"):
+            return shutil.disk_usage(self._root).free
+
     def check_space(self) -> None:
         """Check that there is room for more.
 
@@ -84,8 +97,7 @@ class FileStore:
         StorageFullError
             If less than the reserve is free.
         """
-        with _mapped_errors("read the free space"):
-            free = shutil.disk_usage(self._root).free
+        free = self.free_bytes
         if free < self._reserve_bytes:
             raise StorageFullError(
                 f"{free} bytes are free, storage.reserve_bytes is {self._reserve_bytes}"
@@ -150,16 +162,72 @@ class FileStore:
                 _sync_folder(source.parent)
         return target.relative_to(self._root).as_posix()
 
-    def remove(self, relative: str) -> None:
-        """Remove a file; one that is gone already is no error.
+    def remove(self, relative: str, *, unless_since: datetime) -> int:
+        """Remove a file that nobody needs, unless it was written again in the meantime.
+
+        It is moved aside first, and looked at there: whoever writes it at the same moment has
+        written another file, which is put back if it was taken.
+
+        Parameters
+        ----------
+        unless_since
+            A file that was written from then on is kept.
+
+        Returns
+        -------
+        int
+            Its size; 0 if it is kept, or was gone already.
 
         Raises
         ------
         StorageError
             If it cannot be removed.
         """
+        path = self.path(relative)
+        aside = path.with_name(path.name + ASIDE_SUFFIX)
         with _mapped_errors("remove a file"):
-            self.path(relative).unlink(missing_ok=True)
+            try:
+                if path.stat().st_mtime >= unless_since.timestamp():
+                    return 0
+                path.replace(aside)
+                found = aside.stat()
+            except FileNotFoundError:
+                return 0
+            if found.st_mtime >= unless_since.timestamp():
+                _put_back(aside)
+                return 0
+            aside.unlink()
+        return found.st_size
+
+    def remove_scratch(self, job_id: int) -> int:
+        """Remove what a job's steps left for each other; returns its size.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be removed.
+        """
+        num_bytes = 0
+        with _mapped_errors("remove a file"):
+            for path in sorted(self.path(f"results/{job_id}").glob("*.npz")):
+                num_bytes += path.stat().st_size
+                path.unlink()
+        return num_bytes
+
+    def received(self, *, before: datetime) -> Iterator[str]:
+        """List the received files that were written before some time."""
+        for path in sorted(self._root.glob("received/*/*.dcm")):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < before.timestamp():
+                    yield path.relative_to(self._root).as_posix()
+
+    def put_back(self) -> int:
+        """Put back what a crash left aside, and count it."""
+        left = sorted(self._root.glob(f"received/*/*{ASIDE_SUFFIX}"))
+        with _mapped_errors("put a file back"):
+            for aside in left:
+                _put_back(aside)
+        return len(left)
 
     def path(self, relative: str) -> Path:
         """Absolute path of a file of the store.
@@ -212,6 +280,11 @@ class FileStore:
         self._make_folder(folder.parent)
         folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         _sync_folder(folder.parent)
+
+
+def _put_back(aside: Path) -> None:
+    """Give a file its name again; the same content under it now may be replaced."""
+    aside.replace(aside.with_name(aside.name.removesuffix(ASIDE_SUFFIX)))
 
 
 def _write_and_sync(path: Path, pieces: Iterable[bytes]) -> None:

@@ -180,6 +180,26 @@ class CompleteStudy:
 
 
 @dataclass(frozen=True)
+class FinishedStudy:
+    """A study with which nothing is left to be done, and whose images are here.
+
+    Attributes
+    ----------
+    id
+        The index's number of the study.
+    settled_at
+        When the last report, its arrival or its commitment was noted.
+    num_images, num_bytes
+        What is held of it, of all generations.
+    """
+
+    id: int
+    settled_at: datetime
+    num_images: int
+    num_bytes: int
+
+
+@dataclass(frozen=True)
 class ConflictRecord:
     """A received file that was put aside, and why."""
 

@@ -1,28 +1,16 @@
 """One message of everything that the node writes into the audit trail."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 
 from node.audit import events
 from node.audit.messages import Message, Participant
-from storage.records import StudyRecord, StudyState
+from storage.records import StudyRecord
 from tests.support.received import CT_IMAGE_STORAGE, NOW
 
 STUDY = StudyRecord(
-    id=17,
-    study_instance_uid="1.2.3.4711",
-    patient_key="h1:" + "a" * 64,
-    state=StudyState.COMPLETE,
-    generation=1,
-    num_instances=36,
-    num_duplicates=0,
-    first_received_at=NOW,
-    last_received_at=NOW,
-    released_at=None,
-    calling_ae_title="CT1",
-    expected_instances=None,
-    expected_by=None,
-    files_removed_at=None,
+    **{each.name: None for each in fields(StudyRecord)}  # type: ignore[arg-type]
+    | {"id": 17, "study_instance_uid": "1.2.3.4711", "patient_key": "h1:" + "a" * 64}
 )
 CT1 = events.peer("CT1", "10.1.2.3")
 PACS = events.peer("PACS", "pacs.hospital.example")

@@ -1,6 +1,7 @@
 """A file is there whole, or not at all."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from storage.files import FileStore
 
 REPOSITORY = Path(storage.__file__).parents[1]
 DIGEST = hashlib.sha256(b"data set").hexdigest()
+NOW = datetime.now(UTC)
 
 
 @pytest.fixture
@@ -112,11 +114,66 @@ def test_what_was_never_written_cannot_be_quarantined(store: FileStore) -> None:
         store.quarantine("received/00/x.dcm")
 
 
+def age(store: FileStore, relative: str, *, hours: float) -> None:
+    moment = (NOW - timedelta(hours=hours)).timestamp()
+    os.utime(store.path(relative), (moment, moment))
+
+
 def test_a_removed_file_is_gone_and_removing_it_again_does_no_harm(store: FileStore) -> None:
-    relative = store.write_received([b"x"], sha256=DIGEST)
-    store.remove(relative)
-    store.remove(relative)
+    relative = store.write_received([b"xyz"], sha256=DIGEST)
+    age(store, relative, hours=2)
+    assert store.remove(relative, unless_since=NOW) == 3
+    assert store.remove(relative, unless_since=NOW) == 0
     assert files_of(store) == []
+
+
+def test_a_file_that_was_written_since_is_not_removed(store: FileStore) -> None:
+    relative = store.write_received([b"x"], sha256=DIGEST)
+    assert store.remove(relative, unless_since=NOW - timedelta(hours=1)) == 0
+    assert files_of(store) == [relative]
+
+
+def test_a_file_that_is_written_while_it_is_removed_is_put_back(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relative = store.write_received([b"old"], sha256=DIGEST)
+    age(store, relative, hours=2)
+    replace = Path.replace
+
+    def write_then_replace(path: Path, target: Path) -> Path:
+        if target.name.endswith(".aside"):
+            path.write_bytes(b"new")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", write_then_replace)
+    assert store.remove(relative, unless_since=NOW - timedelta(minutes=5)) == 0
+    assert store.path(relative).read_bytes() == b"new"
+    assert files_of(store) == [relative]
+
+
+def test_what_a_crash_left_aside_is_put_back(store: FileStore) -> None:
+    relative = store.write_received([b"x"], sha256=DIGEST)
+    store.path(relative).rename(store.path(relative + ".aside"))
+    assert store.put_back() == 1
+    assert files_of(store) == [relative]
+    assert store.put_back() == 0
+
+
+def test_received_files_are_listed_by_age(store: FileStore) -> None:
+    old = store.write_received([b"x"], sha256=DIGEST)
+    young = store.write_received([b"y"], sha256="b" * 64)
+    store.write_result(b"z", job_id=1)
+    age(store, old, hours=2)
+    assert list(store.received(before=NOW - timedelta(hours=1))) == [old]
+    assert sorted(store.received(before=NOW + timedelta(hours=1))) == sorted([old, young])
+
+
+def test_scratch_of_a_job_goes_and_its_results_stay(store: FileStore) -> None:
+    store.write_result(b"1234", job_id=1, suffix=".npz")
+    kept = [store.write_result(b"r", job_id=1), store.write_result(b"5", job_id=2, suffix=".npz")]
+    assert store.remove_scratch(1) == 4
+    assert store.remove_scratch(1) == store.remove_scratch(99) == 0
+    assert files_of(store) == sorted(each.path for each in kept)
 
 
 def test_little_free_space_is_told_before_anything_is_written(tmp_path: Path) -> None:
