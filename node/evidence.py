@@ -27,7 +27,7 @@ from ml.readers.frames import (
     frame_headers,
     geometry_fault,
 )
-from node.selection import Criteria, Rejection, Spacing, image_fault, stack_fault
+from node.selection import Criteria, Fault, Rejection, Spacing, image_fault, stack_fault
 from storage.records import Habits, PlacedImage
 
 HEAD_MM = 120.0
@@ -190,9 +190,9 @@ def judge(
     for image in images:
         if image.geometry_json is not None:
             series[image.series_instance_uid].append(Placement.from_json(image.geometry_json))
-    contradiction = next(filter(None, map(_contradiction, series.values())), "")
-    if contradiction:
-        return _doubt(contradiction)
+    gap = next(filter(None, map(_gap, series.values())), "")
+    if gap:
+        return _doubt(gap)
     if expected is not None:
         return Evidence(True, f"{expected} images, as many as by {expected_by}"[:MOST_CHARACTERS])
     if is_interrupted:
@@ -202,9 +202,12 @@ def judge(
 
 def _covering(series: Mapping[str, Sequence[Placement]], *, is_whole: bool) -> Evidence:
     """Weigh what images show by themselves; whole if all of them say where they lie."""
-    covered_mm = max(map(_covered_mm, series.values()), default=0.0)
     if not is_whole:
         return _doubt("an image does not say where it lies")
+    shortage = next(filter(None, map(_shortage, series.values())), "")
+    if shortage:
+        return _doubt(shortage)
+    covered_mm = max(map(_covered_mm, series.values()), default=0.0)
     if not covered_mm:
         return _doubt("no series covers a head from its first image on")
     return Evidence(True, f"released, {covered_mm:.0f} mm of head without a gap")
@@ -214,14 +217,21 @@ def _doubt(words: str) -> Evidence:
     return Evidence(False, words[:MOST_CHARACTERS])
 
 
-def _contradiction(series: Sequence[Placement]) -> str:
-    """Find what says that images of a series are missing; empty if nothing does."""
-    numbers = sorted(p.instance_number for p in series if p.instance_number is not None)
-    if any(after - before > 1 for before, after in pairwise(numbers)):
+def _gap(series: Sequence[Placement]) -> str:
+    """Find between which images of a series others are missing; empty if between none."""
+    if any(after - before > 1 for before, after in pairwise(_numbers(series))):
         return "instance numbers have a gap"
-    if any(placement.rejection for placement in series):
-        return ""
-    fault = stack_fault(_frames_of(series), HEAD)
+    fault = _stack_fault(series)
+    if fault is not None and fault.rejection is Rejection.MISSING_SLICES:
+        return "slices are missing between others"
+    return ""
+
+
+def _shortage(series: Sequence[Placement]) -> str:
+    """Find what says that a series is to have more images; empty if nothing does."""
+    if min(_numbers(series), default=0) > 1:
+        return "a series does not begin with its first image"
+    fault = _stack_fault(series)
     if fault is not None and fault.rejection.reason is Reason.INCOMPLETE:
         return f"a series is {fault.rejection.value}"
     told = {p.images_in_series for p in series if p.images_in_series is not None}
@@ -237,14 +247,21 @@ def _contradiction(series: Sequence[Placement]) -> str:
 
 def _covered_mm(series: Sequence[Placement]) -> float:
     """Extent of a series that shows a head whole, along the normal; 0 if it does not."""
-    numbers = {placement.instance_number for placement in series}
-    is_numbered = None not in numbers and len(numbers) == len(series)
-    if any(p.rejection for p in series) or not is_numbered or not numbers & {0, 1}:
+    is_numbered = len(set(_numbers(series))) == len(series)
+    if any(p.rejection for p in series) or not is_numbered or _stack_fault(series) is not None:
         return 0.0
-    frames = _frames_of(series)
-    if stack_fault(frames, HEAD) is not None:
-        return 0.0
-    return Spacing.of(frames).extent_mm
+    return Spacing.of(_frames_of(series)).extent_mm
+
+
+def _numbers(series: Sequence[Placement]) -> list[int]:
+    return sorted(p.instance_number for p in series if p.instance_number is not None)
+
+
+def _stack_fault(series: Sequence[Placement]) -> Fault | None:
+    """Find why positions make a series no head; None if they do, or if it is none anyway."""
+    if any(placement.rejection for placement in series):
+        return None
+    return stack_fault(_frames_of(series), HEAD)
 
 
 def _frames_of(series: Sequence[Placement]) -> list[FrameHeader]:

@@ -3,11 +3,12 @@
 from node.selection.choice import RejectedSeries, SelectedSeries, Selection, select_series
 from node.selection.gates import image_fault
 from node.selection.geometry import Spacing, stack_fault
-from node.selection.rejections import Caution, Criteria, Rejection
+from node.selection.rejections import Caution, Criteria, Fault, Rejection
 
 __all__ = [
     "Caution",
     "Criteria",
+    "Fault",
     "RejectedSeries",
     "Rejection",
     "SelectedSeries",

@@ -1,5 +1,6 @@
 """Waiting for what another thread or process does: a condition with a deadline, never a sleep."""
 
+import socket
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -24,3 +25,12 @@ def eventually(condition: Callable[[], T], *, seconds: float = 30.0) -> T:
             return answer
         assert time.monotonic() < until, f"not within {seconds} s: {condition}"
         time.sleep(LOOK_SECONDS)
+
+
+def port_is_open(port: int) -> bool:
+    """Whether somebody listens on a port of this machine."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
