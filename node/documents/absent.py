@@ -29,11 +29,6 @@ NOT_OFFERED = (
         ("EVT_USER_ID", "UserIdentityNegotiation"),
     ),
     Absent(
-        "Storage Commitment (1.2.840.10008.1.20.1), as user or provider",
-        "Success of a C-STORE is all that either side says about safe keeping.",
-        (r"1\.2\.840\.10008\.1\.20\.1", "StorageCommitment"),
-    ),
-    Absent(
         "Query and retrieve (C-FIND, C-MOVE, C-GET), as user or provider",
         "Missing images are not fetched, and results are pushed, not offered.",
         (r"1\.2\.840\.10008\.5\.1\.4\.1\.2\.[123]\.", "QueryRetrieve", "send_c_(find|move|get)"),
@@ -46,7 +41,7 @@ NOT_OFFERED = (
     Absent(
         "Unified Procedure Step, Instance Availability Notification",
         "A result announces itself by its arrival.",
-        (r"1\.2\.840\.10008\.5\.1\.4\.3[34]", "UnifiedProcedureStep", "send_n_"),
+        (r"1\.2\.840\.10008\.5\.1\.4\.3[34]", "UnifiedProcedureStep", "send_n_(create|get|set)"),
     ),
     Absent("DICOMweb (PS3.18)", "There is no HTTP interface.", ("(?i)dicomweb", "(?i)stow-?rs")),
     Absent(

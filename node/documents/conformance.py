@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from node.documents import acceptance, network, results, selection
+from node.documents import acceptance, commitment, network, results, selection
 from node.documents.absent import NOT_OFFERED
 from node.documents.markdown import bullets, document, heading, table
 from node.documents.objects import kinds_sent
@@ -97,7 +97,7 @@ def _implementation(site: Site) -> Iterator[str]:
 
 
 def _accepting(site: Site) -> Iterator[str]:
-    yield heading("3 Association acceptance: Verification and Storage as a provider", level=2)
+    yield heading("3 Association acceptance", level=2)
     yield heading("3.1 Association policy", level=3)
     yield acceptance.acceptance(site)
     yield "A peer that is not served is rejected with A-ASSOCIATE-RJ:"
@@ -119,10 +119,15 @@ def _accepting(site: Site) -> Iterator[str]:
     yield "Statuses of the response (PS3.4 B.2.3, PS3.7 C):"
     yield acceptance.statuses()
     yield "Error Comment (0000,0902) never holds anything of the patient. C-ECHO gets 0x0000."
+    yield heading("3.4 Conformance as a provider of Storage Commitment", level=3)
+    yield commitment.granting(site)
+    yield commitment.given()
+    yield "Statuses of the responses to N-ACTION, and to N-EVENT-REPORT as a user (section 4.5):"
+    yield commitment.statuses()
 
 
 def _delivering(site: Site) -> Iterator[str]:
-    yield heading("4 Association initiation: Storage and Verification as a user", level=2)
+    yield heading("4 Association initiation", level=2)
     yield heading("4.1 Association policy", level=3)
     yield network.initiation(site)
     yield heading("4.2 Presentation contexts proposed", level=3)
@@ -151,6 +156,9 @@ def _delivering(site: Site) -> Iterator[str]:
         "destination does not know is remembered until somebody has it forgotten (`midline "
         "destinations forget`). At the end of the list the refusal is shown to the administrator."
     )
+    yield heading("4.5 Conformance as a user of Storage Commitment", level=3)
+    yield commitment.asking(site)
+    yield commitment.remedies()
 
 
 def _other_services() -> Iterator[str]:
@@ -171,6 +179,7 @@ def _configuration(site: Site) -> Iterator[str]:
         (settings.tls, "tls"),
         (settings.completion, "completion"),
         (settings.delivery, "delivery"),
+        (settings.commitment, "commitment"),
         (settings.results, "results"),
         (settings.identity, "identity"),
     ):

@@ -12,6 +12,7 @@ from pynetdicom.presentation import PresentationContext
 
 from config.settings import DestinationSettings
 from node import sending
+from node.commitment.messages import STORAGE_COMMITMENT, commitment_context
 from node.documents.markdown import LINE, bullets, code, table
 from node.documents.objects import Kind, kinds_sent, name_of
 from node.documents.site import Site
@@ -36,15 +37,19 @@ def proposed_contexts(kinds: Iterable[Kind]) -> tuple[PresentationContext, ...]:
         for kind in kinds
         for syntax in kind.transfer_syntaxes
     ]
-    return tuple(sending.proposed_contexts(files))
+    return (*sending.proposed_contexts(files), commitment_context())
 
 
 def overview(site: Site) -> str:
     """Table of services: what is offered, what is used."""
     rows = []
+    commits = "yes" if site.settings.commitment.offered else "if the site offers it"
     for context in accepted_contexts(site):
         uid = str(context.abstract_syntax)
-        rows.append((name_of(uid), code(uid), "yes" if uid == VERIFICATION else "no", "yes"))
+        used = "yes" if uid in (VERIFICATION, STORAGE_COMMITMENT) else "no"
+        rows.append(
+            (name_of(uid), code(uid), used, commits if uid == STORAGE_COMMITMENT else "yes")
+        )
     rows += [
         (name_of(uid), code(uid), "by default" if any_default else "if a destination asks", "no")
         for uid, any_default in _classes_sent(site).items()
@@ -88,7 +93,8 @@ def initiation(site: Site) -> str:
             ("Simultaneous associations", f"{site.settings.delivery.slots} (`delivery.slots`)"),
             ("Longest PDU taken", f"{OFFERED_PDU_BYTES} bytes"),
             ("Asynchronous operations", "not proposed"),
-            ("SCP/SCU role selection, extended negotiation, user identity", "not proposed"),
+            ("SCP/SCU role selection", "proposed to report on Storage Commitment"),
+            ("Extended negotiation, user identity", "not proposed"),
             ("Implementation Class UID", code(ae.implementation_class_uid)),
             ("Implementation Version Name", code(ae.implementation_version_name)),
         ),
