@@ -253,8 +253,11 @@ def _note_evidence(
         return
     for study_id in num_held:
         study = transaction.studies.get(study_id)
-        if study is not None:
-            transaction.studies.expect(study_id, study.num_instances + num_missing, by=EVIDENCE)
+        if study is None:
+            continue
+        count = study.num_instances + num_missing
+        if count > (study.expected_instances or 0):
+            transaction.studies.expect(study_id, count, by=EVIDENCE)
 
 
 def handle_action(

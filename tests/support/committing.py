@@ -206,6 +206,8 @@ def running_modality(*, ae_title: str = "CT1", port: int = 0) -> Iterator[Modali
     modality = Modality(Peer(ae_title, "127.0.0.1", port))
 
     def take(event: Event) -> tuple[int, None]:
+        if not all(context.as_scu for context in event.assoc.accepted_contexts):
+            return 0x0211, None
         if modality.status == 0x0000:
             modality.reports.append(read_report(event.event_type, event.event_information))
         return modality.status, None
