@@ -4,18 +4,25 @@ All of it is of this process: what has to survive a restart is in `storage.arriv
 """
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 from pynetdicom.association import Association
+
+from node.audit import events
+from node.audit.messages import NODE, Participant
+
+Instances = dict[int, Counter[str]]
+"""For each study, how many instances of each SOP class."""
 
 
 @dataclass
 class _Open:
     """What is known of an open association."""
 
-    ae_title: str
-    studies: set[int] = field(default_factory=set)
+    caller: Participant
+    instances: Instances = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -24,14 +31,29 @@ class Ended:
 
     Attributes
     ----------
-    studies
-        Numbers of the studies that it sent images of.
+    caller
+        Who opened it.
+    instances
+        What it sent.
     idle_studies
-        Those of them that no other open association has sent images of.
+        Numbers of those studies that no other open association has sent images of.
     """
 
-    studies: frozenset[int] = frozenset()
+    caller: Participant = NODE
+    instances: Instances = field(default_factory=dict)
     idle_studies: frozenset[int] = frozenset()
+
+    @property
+    def studies(self) -> frozenset[int]:
+        """Numbers of the studies that it sent images of."""
+        return frozenset(self.instances)
+
+
+def caller_of(association: Association) -> Participant:
+    """Name who opened an association, as the audit trail does."""
+    request = association.requestor.primitive
+    title = "" if request is None else request.calling_ae_title.strip()
+    return events.peer(title, str(association.remote["address"] or ""))
 
 
 class OpenAssociations:
@@ -44,16 +66,16 @@ class OpenAssociations:
 
     def begin(self, association: Association) -> None:
         """Remember who opened an association."""
-        ae_title = str(association.requestor.ae_title).strip()
+        caller = caller_of(association)
         with self._lock:
-            self._open[association] = _Open(ae_title)
+            self._open[association] = _Open(caller)
 
-    def note(self, association: Association, study_id: int) -> None:
+    def note(self, association: Association, study_id: int, sop_class_uid: str) -> None:
         """Remember that an association sent an image of a study."""
         with self._lock:
             known = self._open.get(association)
             if known is not None:
-                known.studies.add(study_id)
+                known.instances.setdefault(study_id, Counter())[sop_class_uid] += 1
 
     def end(self, association: Association) -> Ended:
         """Forget an association; nothing if it has ended before."""
@@ -61,8 +83,8 @@ class OpenAssociations:
             known = self._open.pop(association, None)
             if known is None:
                 return Ended()
-            others = {study for each in self._open.values() for study in each.studies}
-        return Ended(frozenset(known.studies), frozenset(known.studies - others))
+            others = {study for each in self._open.values() for study in each.instances}
+        return Ended(known.caller, known.instances, frozenset(known.instances) - others)
 
     def lost(self) -> tuple[Association, ...]:
         """List those whose thread is gone although nobody said that they ended."""
@@ -72,7 +94,7 @@ class OpenAssociations:
     def is_calling(self, ae_title: str) -> bool:
         """Whether an application entity has an association open: it may still send."""
         with self._lock:
-            return any(each.ae_title == ae_title for each in self._open.values())
+            return any(each.caller.ae_title == ae_title for each in self._open.values())
 
     def announce(self, study_ids: frozenset[int]) -> None:
         """Have studies looked at, at once."""

@@ -18,6 +18,8 @@ from config.errors import MidlineError
 from config.log import log_scope
 from config.settings import CompletionSettings
 from node.associations import OpenAssociations
+from node.audit.receptions import tell_of_reception
+from node.audit.trail import Write, untold
 from node.engine import Queues
 from node.evidence import REMEMBERED_STUDIES, Evidence, judge, patience_seconds
 from storage.database import Database, Transaction
@@ -105,6 +107,7 @@ def note_end(
     associations: OpenAssociations,
     *,
     is_released: bool,
+    audit: Write = untold,
 ) -> None:
     """Note that an association ended, and have the studies looked at that it sent."""
     ended = associations.end(association)
@@ -119,6 +122,7 @@ def note_end(
             logger.warning("the end of an association was not recorded: %s", error)
     # also without a study: what the same sender sent before may have waited for it
     associations.announce(ended.idle_studies)
+    tell_of_reception(audit, database, ended.caller, ended.instances)
 
 
 class Completer:
@@ -134,6 +138,8 @@ class Completer:
         Of this listener.
     counts
         Who asks senders; without it, none is asked.
+    audit
+        Is told of what came over associations that nobody ended.
     """
 
     def __init__(
@@ -143,9 +149,11 @@ class Completer:
         settings: CompletionSettings,
         associations: OpenAssociations,
         counts: Counts | None = None,
+        *,
+        audit: Write = untold,
     ) -> None:
         self._database, self._queues, self._settings = database, queues, settings
-        self._associations, self._counts = associations, counts
+        self._associations, self._counts, self._audit = associations, counts, audit
         self._watched: set[int] = set()
         self._judged: dict[int, tuple[object, Evidence]] = {}
 
@@ -168,7 +176,13 @@ class Completer:
 
     def _sweep(self) -> None:
         for association in self._associations.lost():
-            note_end(association, self._database, self._associations, is_released=False)
+            note_end(
+                association,
+                self._database,
+                self._associations,
+                is_released=False,
+                audit=self._audit,
+            )
         sweep(self._database, self._queues, self._settings, now=datetime.now(UTC))
 
     def look(self, *, now: datetime) -> int:

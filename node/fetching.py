@@ -7,6 +7,7 @@ the images themselves. What it cannot learn, time will tell.
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -20,10 +21,12 @@ from config.log import log_scope
 from config.settings import QuerySettings, Settings
 from ml.readers.pixels import supported_transfer_syntaxes
 from node.associations import OpenAssociations
+from node.audit import events
+from node.audit.receptions import tell_of_reception
 from node.custody import Stores, keep
 from node.handlers import answer, request_of, status_of
 from node.peers import Caller, Peer
-from node.query import get_images, move_images, querying
+from node.query import FIND, encoded_question, get_images, move_images, querying
 from node.reception import ReceptionError
 from node.status import StoreStatus
 from storage.records import StudyRecord
@@ -204,6 +207,8 @@ class Inquirer:
         """Count the images of a study at its archive, and list them if the count differs."""
         uid = study.study_instance_uid
         listed: Mapping[str, frozenset[str]] = {}
+        asked = events.peer(peer.ae_title, peer.host)
+        self._stores.audit(events.queried(asked, FIND, query=encoded_question(uid)))
         with querying(peer, caller=self._caller) as archive:
             counted = archive.count_images(uid)
             total = sum(count or 0 for count in counted.values())
@@ -230,6 +235,7 @@ class Inquirer:
             for sop_class_uid in self._image_classes
             for syntax in supported_transfer_syntaxes()
         ]
+        counted: Counter[str] = Counter()
         try:
             get_images(
                 peer,
@@ -237,14 +243,21 @@ class Inquirer:
                 missing,
                 caller=self._caller,
                 contexts=contexts,
-                store=lambda event: self._store(event, study, wanted),
+                store=lambda event: self._store(event, study, wanted, counted),
             )
         finally:
             # as if they had come on an association of the sender, which ends here
             with self._stores.database.begin() as transaction:
                 transaction.arrivals.release((study.id,), now=datetime.now(UTC))
+            if counted:
+                sender = events.peer(peer.ae_title, peer.host)
+                tell_of_reception(
+                    self._stores.audit, self._stores.database, sender, {study.id: counted}
+                )
 
-    def _store(self, event: Event, study: StudyRecord, wanted: Collection[str]) -> Dataset:
+    def _store(
+        self, event: Event, study: StudyRecord, wanted: Collection[str], counted: Counter[str]
+    ) -> Dataset:
         """Keep an image that was asked for, unless its sender was faster."""
         try:
             request = request_of(event)
@@ -256,6 +269,7 @@ class Inquirer:
                 is_held = transaction.arrivals.is_held(request.sop_instance_uid)
             if not is_held:
                 keep(request, self._stores, calling_ae_title=study.calling_ae_title)
+                counted[request.sop_class_uid] += 1
         except Exception as error:  # noqa: BLE001 - the peer must get a status whatever happens
             status, comment = status_of(error)
             logger.warning("answered 0x%04X: %s", status, comment)

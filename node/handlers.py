@@ -5,6 +5,7 @@ Who is let in is decided in `node.admission`. What a C-STORE goes through is in 
 """
 
 import logging
+import threading
 
 from pydicom.dataset import Dataset
 from pynetdicom import evt
@@ -18,9 +19,12 @@ from config.errors import (
     StorageFullError,
 )
 from node.admission import Admissions, Rejection
-from node.associations import OpenAssociations
+from node.associations import OpenAssociations, caller_of
+from node.audit import events
+from node.audit.trail import Write
 from node.completion import note_end
 from node.custody import Stores, keep
+from node.hardening import Breach
 from node.reception import ReceptionError, Request
 from node.status import StoreStatus
 
@@ -28,6 +32,13 @@ logger = logging.getLogger(__name__)
 
 LONGEST_COMMENT = 64
 """Error Comment (0000,0902) is LO."""
+REJECTIONS = {
+    Rejection.CALLING_AE_TITLE: "nobody of this AE title may call from there",
+    Rejection.CALLED_AE_TITLE: "another AE title than that of the node was called",
+    Rejection.TOO_MANY: "more associations were asked for than are served",
+    Rejection.FAULT: "it could not be told who calls",
+}
+"""What the audit trail says of an association that was rejected."""
 
 
 def handle_echo(_: Event) -> int:
@@ -35,7 +46,9 @@ def handle_echo(_: Event) -> int:
     return StoreStatus.SUCCESS
 
 
-def handle_request(event: Event, admissions: Admissions, associations: OpenAssociations) -> None:
+def handle_request(
+    event: Event, admissions: Admissions, associations: OpenAssociations, audit: Write
+) -> None:
     """Let a requested association in, or reject it (PS3.8 7.1); the peer is not told why.
 
     pynetdicom goes on with an association that a handler failed to judge: nothing may escape.
@@ -51,9 +64,18 @@ def handle_request(event: Event, admissions: Admissions, associations: OpenAssoc
         return
     address = association.remote["address"]
     logger.warning("rejected an association from %s: %s", address, rejection.name)
+    alert = events.misused if rejection is Rejection.TOO_MANY else events.stranger
+    audit(alert(caller_of(association), REJECTIONS[rejection]))
     association.acse.send_reject(*rejection.value)
     evt.trigger(association, evt.EVT_REJECTED, {})
     association.kill()
+
+
+def tell_of_breach(audit: Write, breach: Breach, address: str, reason: str) -> None:
+    """Write into the audit trail that a connection was ended; whoever ended it does not wait."""
+    alert = events.stranger if breach is Breach.AUTHENTICATION else events.misused
+    message = alert(events.peer("", address), reason)
+    threading.Thread(target=audit, args=(message,), name="audit", daemon=True).start()
 
 
 def handle_store(
@@ -64,9 +86,11 @@ def handle_store(
         sender = admissions.of(event.assoc)
         if sender is None or not sender.may_store:
             comment = "this application entity may not store"
+            stores.audit(events.misused(caller_of(event.assoc), comment))
             raise ReceptionError(StoreStatus.NOT_AUTHORIZED, comment)  # noqa: TRY301
-        study_id = keep(request_of(event), stores, calling_ae_title=_calling_ae_title(event))
-        associations.note(event.assoc, study_id)
+        request = request_of(event)
+        study_id = keep(request, stores, calling_ae_title=_calling_ae_title(event))
+        associations.note(event.assoc, study_id, request.sop_class_uid)
     except Exception as error:  # noqa: BLE001 - the peer must get a status whatever happens
         status, comment = status_of(error)
         logger.warning("answered 0x%04X: %s", status, comment)
@@ -96,7 +120,9 @@ def status_of(error: Exception) -> tuple[StoreStatus, str]:
 def handle_end(event: Event, stores: Stores, associations: OpenAssociations) -> None:
     """Note that an association was released or aborted: its studies may be complete."""
     is_released = event.event is evt.EVT_RELEASED
-    note_end(event.assoc, stores.database, associations, is_released=is_released)
+    note_end(
+        event.assoc, stores.database, associations, is_released=is_released, audit=stores.audit
+    )
 
 
 def request_of(event: Event) -> Request:

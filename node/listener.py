@@ -1,5 +1,6 @@
 """The process that receives: an application entity, and the sweep that completes studies."""
 
+import functools
 import logging
 import threading
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from node.handlers import (
     handle_end,
     handle_request,
     handle_store,
+    tell_of_breach,
 )
 from node.hardening import ConnectionLimits, HardAE, HardServer, Limits, serve
 from node.peers import PLAIN_SYNTAXES, VERIFICATION
@@ -78,7 +80,7 @@ def handlers_for(
     database, files, queues = stores.database, stores.files, stores.queues
     grantor = Grantor(database, files, queues, settings)
     return [
-        (evt.EVT_REQUESTED, handle_request, [admissions, associations]),
+        (evt.EVT_REQUESTED, handle_request, [admissions, associations, stores.audit]),
         (evt.EVT_C_ECHO, handle_echo),
         (evt.EVT_C_STORE, handle_store, [stores, associations, admissions]),
         (evt.EVT_N_EVENT_REPORT, handle_report, [Answers(database, queues, settings)]),
@@ -119,6 +121,7 @@ def start_server(
             handlers,
             limits=limits,
             tls=context,
+            alarm=functools.partial(tell_of_breach, stores.audit),
         )
     except OSError as error:
         raise SettingsError(
@@ -135,7 +138,12 @@ def listen(settings: Settings, stores: Stores, stop: threading.Event) -> None:
         stores, settings, caller_of(settings), associations, image_classes=ACCEPTED_CLASSES
     )
     completer = Completer(
-        stores.database, stores.queues, settings.completion, associations, inquirer
+        stores.database,
+        stores.queues,
+        settings.completion,
+        associations,
+        inquirer,
+        audit=stores.audit,
     )
     server = start_server(settings, stores, associations)
     logger.info("listening as %s on port %d", settings.node.ae_title, server.server_address[1])

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pydicom.dataset import Dataset
 from pynetdicom import build_context, build_role, evt
 from pynetdicom.association import Association
+from pynetdicom.dsutils import encode
 from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext
 
@@ -208,6 +209,13 @@ def _requests(study_instance_uid: str, missing: Mapping[str, Collection[str]]) -
                 SeriesInstanceUID=series_instance_uid,
                 SOPInstanceUID=ordered[first : first + UIDS_IN_A_REQUEST],
             )
+
+
+def encoded_question(study_instance_uid: str) -> bytes:
+    """Encode what is asked about a study, in Implicit VR Little Endian; for the audit trail."""
+    identifier = _identifier("SERIES", StudyInstanceUID=study_instance_uid)
+    encoded = encode(identifier, is_implicit_vr=True, is_little_endian=True)
+    return encoded or b""
 
 
 def _identifier(level: str, **keys: object) -> Dataset:

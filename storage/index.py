@@ -24,7 +24,6 @@ from storage.tables import (
     CompletionRow,
     ConflictRow,
     InstanceRow,
-    ResultRow,
     SeriesRow,
     StudyRow,
     as_record,
