@@ -65,14 +65,17 @@ def others_are_served(running: Listening) -> bool:
 def test_an_announced_length_is_not_believed(node: Listening, pdu_type: int) -> None:
     with connected(node.peer) as connection:
         connection.sendall(header(pdu_type, 200 << 20))
-        assert ends(connection)
+        assert answer(connection)[0] == ABORTED
 
 
-def test_a_request_with_ten_thousand_items_is_not_read(node: Listening) -> None:
+def test_a_request_with_ten_thousand_items_is_not_read(
+    node: Listening, caplog: pytest.LogCaptureFixture
+) -> None:
     items = b"\x20\x00\x00\x00" * 10_000
     with connected(node.peer) as connection:
         connection.sendall(header(1, 68 + len(items)) + bytes(68) + items)
         assert ends(connection)
+    assert "more than 128 presentation contexts were proposed" in caplog.text
 
 
 @pytest.mark.parametrize("nonsense", [b"GET / HTTP/1.1\r\n\r\n", bytes(100), b"\x01", b""])
@@ -81,6 +84,16 @@ def test_a_connection_that_speaks_something_else_ends(node: Listening, nonsense:
         connection.sendall(nonsense)
         connection.shutdown(socket.SHUT_WR)
         assert ends(connection)
+
+
+def test_a_connection_that_ends_early_makes_room_at_once(tmp_path: Path) -> None:
+    with listening(tmp_path, node=settings(acse_timeout_seconds=600)) as node:
+        for _ in range(3):
+            with connected(node.peer) as connection:
+                eventually(lambda: node.server.active_associations)
+                connection.shutdown(socket.SHUT_WR)
+                assert ends(connection)
+            eventually(lambda: not node.server.active_associations)
 
 
 def test_a_damaged_request_leaves_no_thread_behind(node: Listening) -> None:
@@ -115,13 +128,16 @@ def test_nonsense_on_an_association_ends_it(node: Listening, pdu: bytes) -> None
         assert ends(connection)
 
 
-def test_a_data_set_without_end_is_aborted_at_the_limit(node: Listening) -> None:
+def test_a_data_set_without_end_is_aborted_at_the_limit(
+    node: Listening, caplog: pytest.LogCaptureFixture
+) -> None:
     with associated(node.peer) as connection:
         connection.sendall(data_pdu(fragment(COMMAND_END, store_command())))
         piece = data_pdu(fragment(DATA_SET, bytes(65_536)))
         sent = _send_until_refused(connection, piece, most=1000)
         assert sent < 1000
         assert answer(connection)[0] in (ABORTED, 0)
+    assert f"a data set is longer than {LIMIT_BYTES} bytes" in caplog.text
     assert node.kept() == []
 
 
