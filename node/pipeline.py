@@ -26,7 +26,7 @@ from ml.readers.dicom import Series, read_series
 from ml.readers.part10 import read_header
 from ml.volume import Mask, Subtype
 from node.results.outcomes import MOST_DETAIL_CHARACTERS, StudyResult
-from node.selection import Caution, SelectedSeries, select_series
+from node.selection import Caution, SelectedSeries, Selection, select_series
 from node.writing import Analysis
 
 SHORTFALLS: Mapping[Caution, str] = {
@@ -46,7 +46,17 @@ def select(files: Sequence[Path]) -> SelectedSeries:
     InputError
         If there is none, with the most telling reason.
     """
-    selection = select_series(files)
+    return chosen_of(select_series(files))
+
+
+def chosen_of(selection: Selection) -> SelectedSeries:
+    """Take the series to analyse from a selection.
+
+    Raises
+    ------
+    InputError
+        If there is none, with the most telling reason.
+    """
     if selection.chosen is None:
         why = "; ".join(sorted({rejected.rejection.sentence for rejected in selection.rejected}))
         raise InputError(f"No series qualifies. {why}", reason=selection.reason)

@@ -6,6 +6,7 @@ leaves a step, also when it fails: an exception's text could quote patient data,
 keep it.
 """
 
+import json
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from node.engine import Json
 from node.guard import Guard
 from node.peers import Caller
 from node.retention import num_missing
+from node.selection import describe_selection, select_series
 from node.workplace import Workplace
 from storage.records import StudyRecord, StudyState
 
@@ -60,7 +62,11 @@ class Analyst:
             return {"ended": True}
         _refuse_quarantined(held)
         _refuse_removed(num_missing(place.files, study), len(study.instances))
-        chosen = pipeline.select(place.paths(study))
+        selection = select_series(place.paths(study))
+        with place.database.begin() as transaction:
+            told = json.dumps(describe_selection(selection))
+            transaction.jobs.note_selection(job_id, told)
+        chosen = pipeline.chosen_of(selection)
         series = pipeline.read(chosen.files)
         self._guard.check_input(series.headers, study)
         prediction = self._segmenter.segment(series.volume)

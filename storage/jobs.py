@@ -59,6 +59,10 @@ class Jobs:
             started_at=now,
         )
 
+    def note_selection(self, job_id: int, selection_json: str) -> None:
+        """Note which series a running job chose, and why the others were not."""
+        self._move(job_id, from_states=(JobState.RUNNING,), selection_json=selection_json)
+
     def finish(
         self,
         job_id: int,
@@ -125,6 +129,7 @@ class Jobs:
             message=None,
             findings_json=None,
             analysed_json=None,
+            selection_json=None,
             started_at=None,
             finished_at=None,
         )

@@ -10,8 +10,11 @@ import typer
 
 from config.errors import Reason, UsageError
 from node.cli.output import AsJson, as_dict, duration, write_facts, write_json, write_table
-from node.cli.site import open_index, settings_for_person
+from node.cli.site import open_files, open_index, settings_for_person
+from node.cli.telling import tell_looked_at, tell_operated
+from node.retention import num_missing
 from storage.database import Database, Transaction
+from storage.files import FileStore
 from storage.records import (
     CompleteStudy,
     DeliveryRecord,
@@ -96,6 +99,7 @@ def show(context: typer.Context, job_id: Job, *, as_json: AsJson = False) -> Non
         study = transaction.studies.read_complete(job.study_id, job.generation)
         results = transaction.results.of_job(job_id)
         deliveries = transaction.results.deliveries(job_id=job_id, limit=MOST_DELIVERIES)
+        tell_looked_at(database, settings, job.study_id)
     if as_json:
         write_json(
             {
@@ -107,6 +111,7 @@ def show(context: typer.Context, job_id: Job, *, as_json: AsJson = False) -> Non
         )
         return
     _write_job(job, study)
+    _write_selection(_unpacked(job.selection_json))
     _write_results(results)
     _write_deliveries(deliveries)
 
@@ -121,17 +126,23 @@ def retry(
     ] = False,
 ) -> None:
     """Run an ended analysis again, or send again what could not be delivered."""
+    settings = settings_for_person(context)
     again = _deliver_again if deliveries else _analyse_again
-    with open_index(settings_for_person(context)) as database:
+    with open_index(settings) as database:
+        if not deliveries:
+            _check_images(database, open_files(settings), job_id)
         said = _with_queues(database, lambda queues: again(database, queues, job_id))
+        tell_operated(database, settings, _study_of(database, job_id), "queue retry")
     typer.echo(said)
 
 
 @app.command()
 def cancel(context: typer.Context, job_id: Job) -> None:
     """Give an analysis up; its study gets a report that says so."""
-    with open_index(settings_for_person(context)) as database:
+    settings = settings_for_person(context)
+    with open_index(settings) as database:
         said = _with_queues(database, lambda queues: _cancel(database, queues, job_id))
+        tell_operated(database, settings, _study_of(database, job_id), "queue cancel")
     typer.echo(said)
 
 
@@ -143,14 +154,35 @@ def readmit(
     ],
 ) -> None:
     """Take a study out of quarantine, after somebody has looked at it."""
-    with open_index(settings_for_person(context)) as database, database.begin() as transaction:
-        study = transaction.studies.readmit(study_id, now=datetime.now(UTC))
-    if study is None:
-        raise UsageError(f"there is no quarantined study {study_id}; midline status lists them")
+    settings = settings_for_person(context)
+    with open_index(settings) as database:
+        with database.begin() as transaction:
+            study = transaction.studies.readmit(study_id, now=datetime.now(UTC))
+        if study is None:
+            raise UsageError(f"there is no quarantined study {study_id}; midline status lists them")
+        tell_operated(database, settings, study_id, "queue readmit")
     if study.state is StudyState.COMPLETE:
         typer.echo(f"study {study_id} may be analysed: run its job again with midline queue retry")
     else:
         typer.echo(f"study {study_id} is received again, and analysed when it is complete")
+
+
+def _check_images(database: Database, files: FileStore, job_id: int) -> None:
+    """Refuse to analyse again what retention has removed."""
+    with database.read() as transaction:
+        job = _existing(transaction, job_id)
+        study = transaction.studies.read_complete(job.study_id, job.generation)
+    missing = 0 if study is None else num_missing(files, study)
+    if study is not None and missing:
+        raise UsageError(
+            f"{missing} of {len(study.instances)} images of job {job_id} are not in the store any "
+            "more: send the study again first"
+        )
+
+
+def _study_of(database: Database, job_id: int) -> int:
+    with database.read() as transaction:
+        return _existing(transaction, job_id).study_id
 
 
 def _with_queues(database: Database, act: "Callable[[Queues], str]") -> str:
@@ -169,6 +201,7 @@ def _analyse_again(database: Database, queues: "Queues", job_id: int) -> str:
         again = transaction.jobs.requeue(job_id)
         if again is None:
             raise UsageError(f"job {job_id} is queued already")
+        transaction.retention.take_back(job.study_id)
         queues.analyse(transaction.session, job_id, run=again.run)
     return f"job {job_id} is queued for run {again.run}"
 
@@ -214,13 +247,17 @@ def _existing(transaction: Transaction, job_id: int) -> JobRecord:
 
 
 def _job_object(job: JobRecord) -> dict[str, Any]:
-    """Describe a job in JSON, with its findings unpacked."""
-    findings = None if job.findings_json is None else json.loads(job.findings_json)
+    """Describe a job in JSON, with findings and selection unpacked."""
     return {
-        **as_dict(job, "findings_json"),
-        "findings": findings,
+        **as_dict(job, "findings_json", "selection_json"),
+        "findings": _unpacked(job.findings_json),
+        "selection": _unpacked(job.selection_json),
         "seconds_to_report": _seconds(job),
     }
+
+
+def _unpacked(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
 
 
 def _study_object(study: CompleteStudy | None) -> dict[str, Any] | None:
@@ -263,6 +300,23 @@ def _write_job(job: JobRecord, study: CompleteStudy | None) -> None:
             ("Started so often", job.attempts),
         ]
     )
+
+
+def _write_selection(selection: dict[str, Any] | None) -> None:
+    """Write which series was chosen, and why the others were not."""
+    if selection is None:
+        return
+    chosen = selection["chosen"]
+    rows = [
+        (s["series_number"], s["rejection"], s["sentence"], s["detail"], s["series_instance_uid"])
+        for s in selection["rejected"]
+    ]
+    if chosen is not None:
+        told = f"score {chosen['score']:g}, {chosen['num_images']} images"
+        cautions = ", ".join(chosen["cautions"])
+        uid = chosen["series_instance_uid"]
+        rows.insert(0, (chosen["series_number"], "CHOSEN", told, cautions, uid))
+    write_table("Series", (">Number", "Choice", "Why", "Detail", "Series Instance UID"), rows)
 
 
 def _write_results(results: tuple[ResultRecord, ...]) -> None:

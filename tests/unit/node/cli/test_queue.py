@@ -1,6 +1,7 @@
 """``midline queue`` on an index that was filled by hand."""
 
 import json
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from node.cli.queue import OutcomeName
 from node.engine import Queues
 from node.results.outcomes import Outcome
+from node.selection import describe_selection, select_series
 from storage.database import Database
 from storage.records import CommitmentState, DeliveryState, JobRecord, JobState, StudyState
+from tests.support.ct_series import head_series, stack, write
 from tests.support.received import NOW, queued_job
 from tests.unit.node.cli.conftest import Run
 
@@ -72,6 +75,25 @@ def test_a_job_is_shown_with_all_that_belongs_to_it(run: Run, job: JobRecord) ->
     for words in ("POSITIVE", "model 1", "quiet", "IPH", "refused", "2.25.900.1.1"):
         assert words in text
     assert "patient-a" not in text
+
+
+def test_the_series_of_a_job_are_shown_with_their_reasons(
+    run: Run, database: Database, tmp_path: Path
+) -> None:
+    head = head_series(stack(size=16, pixel_mm=14.0))
+    localizer = head_series(stack(size=16, pixel_mm=14.0), name="a/scout")[:1]
+    selection = select_series(write([*head, *localizer], tmp_path / "study"))
+    job = queued_job(database, number=2, study="2.25.2")
+    with database.begin() as transaction:
+        transaction.jobs.start(job.id, "worker", now=NOW)
+        transaction.jobs.note_selection(job.id, json.dumps(describe_selection(selection)))
+    shown = json.loads(run("queue", "show", str(job.id), "--json").stdout)["selection"]
+    assert shown["chosen"]["num_images"] == len(head)
+    assert [each["rejection"] for each in shown["rejected"]] == ["TOO_FEW_SLICES"]
+    text = run("queue", "show", str(job.id)).stdout
+    for words in ("CHOSEN", "score 100", "TOO_FEW_SLICES", "1 slice"):
+        assert words in text
+    assert "SYN" not in text
 
 
 @pytest.mark.parametrize("command", ["show", "retry", "cancel"])
