@@ -172,8 +172,10 @@ def _check_images(database: Database, files: FileStore, job_id: int) -> None:
     with database.read() as transaction:
         job = _existing(transaction, job_id)
         study = transaction.studies.read_complete(job.study_id, job.generation)
-    missing = 0 if study is None else num_missing(files, study)
-    if study is not None and missing:
+    if study is None or job.state not in ENDED:
+        return
+    missing = num_missing(files, study)
+    if missing:
         raise UsageError(
             f"{missing} of {len(study.instances)} images of job {job_id} are not in the store any "
             "more: send the study again first"
@@ -307,10 +309,8 @@ def _write_selection(selection: dict[str, Any] | None) -> None:
     if selection is None:
         return
     chosen = selection["chosen"]
-    rows = [
-        (s["series_number"], s["rejection"], s["sentence"], s["detail"], s["series_instance_uid"])
-        for s in selection["rejected"]
-    ]
+    columns = ("series_number", "rejection", "sentence", "detail", "series_instance_uid")
+    rows = [tuple(series[column] for column in columns) for series in selection["rejected"]]
     if chosen is not None:
         told = f"score {chosen['score']:g}, {chosen['num_images']} images"
         cautions = ", ".join(chosen["cautions"])
