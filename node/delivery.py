@@ -14,6 +14,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 from config.log import log_scope
 from config.settings import DestinationSettings, Settings, WebDestinationSettings
@@ -145,7 +146,7 @@ class Courier:
 
     def _told(self, target: Target, pending: Sequence[DeliveryRecord]) -> Told:
         if isinstance(target, WebDestinationSettings):
-            receiver = Participant(target.url)
+            receiver = Participant(target.name, address=urlsplit(target.url).hostname or "")
         else:
             receiver = events.peer(target.ae_title, target.host)
         return Told(self._place.audit, self._place.database, receiver, pending)

@@ -3,10 +3,14 @@
 Only here are database, store, queue, model and handlers put together; nothing keeps a global.
 """
 
+import functools
 import hashlib
 import logging
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +20,8 @@ from config.settings import Settings
 from ml.checkpoint import ModelCard, Thresholds, card_path, read_card
 from ml.inference import Precision, Segmenter
 from node import pseudonyms
+from node.audit.syslog import Forwarder, is_first_of, repository_of
+from node.audit.trail import Trail, running, trail_of
 from node.caller import caller_of
 from node.custody import Stores
 from node.engine import Queues, migrate, new_executor_id, run_analyser, run_deliverer
@@ -26,6 +32,7 @@ from node.results.identity import (
     NodeIdentity,
     model_device_uid,
 )
+from node.retention import Retention
 from node.steps import Analyst, Deliverer
 from node.workplace import Workplace
 from storage.database import Database
@@ -34,6 +41,10 @@ from storage.files import FileStore
 logger = logging.getLogger(__name__)
 
 PRODUCT_VERSION = version("midline")
+Loop = Callable[[threading.Event], None]
+"""Goes on until it is told to stop."""
+PATIENCE_SECONDS = 10.0
+"""At a stop, how long what runs beside a role may take to end; it begins anew after the start."""
 
 
 def prepare(settings: Settings) -> None:
@@ -133,47 +144,79 @@ def thresholds_of(settings: Settings, card: ModelCard) -> Thresholds:
 def run_listener(settings: Settings, stop: threading.Event) -> None:
     """Receive and complete studies until stopped."""
     database = Database(settings.storage.url)
+    trail = trail_of(database, settings)
     stores = Stores(
         database=database,
         files=open_files(settings),
         queues=Queues(database.engine),
         max_instance_bytes=settings.node.max_instance_bytes,
+        audit=trail.write,
     )
-    listen(settings, stores, stop)
+    with running(trail):
+        listen(settings, stores, stop)
 
 
 def run_analysis(settings: Settings, stop: threading.Event) -> None:
     """Analyse studies until stopped."""
     segmenter = load_segmenter(settings)
-    place = _workplace(settings, "analyse", segmenter.card)
-    run_analyser(
-        place.database,
-        Analyst(place, segmenter),
-        executor_id=place.executor_id,
-        attempts=settings.analysis.step_attempts,
-        max_recovery_attempts=settings.analysis.max_recovery_attempts,
-        device=segmenter.device,
-        liveness=settings.liveness,
-        stop=stop,
-    )
+    place, trail = _workplace(settings, "analyse", segmenter.card)
+    with running(trail):
+        run_analyser(
+            place.database,
+            Analyst(place, segmenter),
+            executor_id=place.executor_id,
+            attempts=settings.analysis.step_attempts,
+            max_recovery_attempts=settings.analysis.max_recovery_attempts,
+            device=segmenter.device,
+            liveness=settings.liveness,
+            stop=stop,
+        )
 
 
 def run_delivery(settings: Settings, stop: threading.Event) -> None:
-    """Deliver results until stopped."""
-    place = _workplace(settings, "deliver", read_card(card_path(weights_path(settings))))
-    run_deliverer(
-        place.database,
-        Deliverer(place, settings, caller_of(settings)),
-        executor_id=place.executor_id,
-        slots=settings.delivery.slots,
-        liveness=settings.liveness,
-        stop=stop,
-    )
+    """Deliver results until stopped; beside it, remove what is due and forward the trail."""
+    card = read_card(card_path(weights_path(settings)))
+    place, trail = _workplace(settings, "deliver", card)
+    caller = caller_of(settings)
+    retention = Retention(place.database, place.files, settings.retention, audit=place.audit)
+    beside_it: list[Loop] = [retention.run_until]
+    repository = repository_of(settings.audit, caller.tls)
+    if repository is not None:
+        timeout = timedelta(seconds=settings.liveness.dead_after_seconds)
+        is_first = functools.partial(
+            is_first_of, place.database, place.executor_id, timeout=timeout
+        )
+        beside_it.append(Forwarder(place.database, repository, is_first=is_first).forward_until)
+    with running(trail), _beside(*beside_it):
+        run_deliverer(
+            place.database,
+            Deliverer(place, settings, caller),
+            executor_id=place.executor_id,
+            slots=settings.delivery.slots,
+            liveness=settings.liveness,
+            stop=stop,
+        )
 
 
-def _workplace(settings: Settings, role: str, card: ModelCard) -> Workplace:
+@contextmanager
+def _beside(*loops: Loop) -> Iterator[None]:
+    """Run loops in threads of their own while something else is done."""
+    ended = threading.Event()
+    threads = [threading.Thread(target=loop, args=(ended,), daemon=True) for loop in loops]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join(PATIENCE_SECONDS)
+
+
+def _workplace(settings: Settings, role: str, card: ModelCard) -> tuple[Workplace, Trail]:
     database = Database(settings.storage.url)
-    return Workplace(
+    trail = trail_of(database, settings)
+    place = Workplace(
         executor_id=new_executor_id(role),
         database=database,
         files=open_files(settings),
@@ -182,4 +225,6 @@ def _workplace(settings: Settings, role: str, card: ModelCard) -> Workplace:
         node=node_identity(settings),
         model=model_identity(settings, card),
         thresholds=thresholds_of(settings, card),
+        audit=trail.write,
     )
+    return place, trail

@@ -93,6 +93,18 @@ class Trail:
                 self.num_lost,
             )
 
+    def log_head(self) -> None:
+        """Write into the log how long the trail is, and its last digest."""
+        if not self._enabled:
+            return
+        try:
+            with self._database.read() as transaction:
+                head = transaction.audit.head()
+        except MidlineError as error:
+            logger.warning("the head of the audit trail cannot be read: %s", error)
+            return
+        logger.info("the audit trail has %d messages, head %s", head.num_messages, head.sha256)
+
     def _append(self, message: Message) -> None:
         now = datetime.now(UTC)
         people = tuple(self._named(each) for each in message.participants)
@@ -142,12 +154,18 @@ def trail_of(database: Database, settings: Settings) -> Trail:
 
 @contextmanager
 def running(trail: Trail) -> Iterator[None]:
-    """Tell that a process of the node begins, and that it ends in good order."""
+    """Tell that a process of the node begins, and that it ends in good order.
+
+    Each time the head of the trail goes into the log, and so to where logs are kept: whoever cuts
+    off the end of the trail has to reach that place too.
+    """
     trail.write(events.started())
+    trail.log_head()
     try:
         yield
     finally:
         trail.write(events.stopped())
+        trail.log_head()
 
 
 def person() -> Participant:

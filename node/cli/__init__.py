@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from node.cli import (
+    audit,
     certs,
     data,
     database,
@@ -18,6 +19,7 @@ from node.cli import (
     queue,
     reporting,
     reproducing,
+    retention,
     service,
     tools,
     training,
@@ -85,6 +87,8 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
 )
 for panel, command in COMMANDS:
     app.command(rich_help_panel=panel)(command)
+app.add_typer(audit.app, name="audit", rich_help_panel=LOOK)
+app.add_typer(retention.app, name="retention", rich_help_panel=LOOK)
 app.add_typer(queue.app, name="queue", rich_help_panel=LOOK)
 app.add_typer(destinations.app, name="destinations", rich_help_panel=LOOK)
 app.add_typer(database.app, name="db", rich_help_panel=LOOK)

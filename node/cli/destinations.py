@@ -11,6 +11,7 @@ from node.cli.output import AsJson, as_dict, write_json, write_table
 from node.cli.overview import write_refusals
 from node.cli.probing import probe_peer, probe_service
 from node.cli.site import open_index, settings_for_person
+from node.cli.telling import tell_configured
 from node.results.forms import forms_of
 
 app = typer.Typer(
@@ -88,8 +89,11 @@ def forget(
 
     Results that were sent in other forms stay as they are; midline queue retry makes them anew.
     """
-    with open_index(settings_for_person(context)) as database, database.begin() as transaction:
-        count = transaction.refusals.forget(name)
-    if not count:
-        raise UsageError(f"{name} has refused nothing; midline destinations list shows all")
+    settings = settings_for_person(context)
+    with open_index(settings) as database:
+        with database.begin() as transaction:
+            count = transaction.refusals.forget(name)
+        if not count:
+            raise UsageError(f"{name} has refused nothing; midline destinations list shows all")
+        tell_configured(database, settings, name, "destinations forget")
     typer.echo(f"{count} refusals of {name} are forgotten: it is offered everything again")

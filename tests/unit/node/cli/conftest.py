@@ -12,8 +12,9 @@ from config.log import QUIET
 from node.cli import app
 from node.engine import migrate
 from storage.database import Database
+from storage.files import FileStore
 from storage.records import JobRecord
-from tests.support.received import NOW, made, queued_job
+from tests.support.received import NOW, made, queued_job, received
 
 Run = Callable[..., Result]
 
@@ -73,8 +74,11 @@ def run(config: Path) -> Run:
 
 
 @pytest.fixture
-def job(database: Database) -> JobRecord:
+def job(database: Database, tmp_path: Path) -> JobRecord:
     """Make a job that succeeded, and whose results could not be delivered."""
+    FileStore(tmp_path / "data" / "files", reserve_bytes=0).write_received(
+        [b"image"], sha256=received().sha256
+    )
     job = queued_job(database)
     with database.begin() as transaction:
         transaction.jobs.start(job.id, "worker", now=NOW + timedelta(seconds=3))

@@ -1,0 +1,92 @@
+"""``midline retention``: which images may go, and have them go now."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from config.settings import Settings
+from node.audit.trail import person, trail_of
+from node.cli.output import AsJson, as_dict, write_json, write_table
+from node.cli.site import open_files, open_index, settings_for_person
+from node.retention import Retention, goes_at
+from storage.database import Database
+from storage.records import FinishedStudy
+
+app = typer.Typer(help="Show which images of finished studies may go, and remove them.")
+
+
+@app.command()
+def show(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Show the finished studies whose images are here, and when they go."""
+    settings, now = settings_for_person(context), datetime.now(UTC)
+    with open_index(settings) as database:
+        studies = _retention(settings, database).finished(now=now)
+    keep = settings.retention.keep_days
+    if as_json:
+        rows = [
+            {**as_dict(study), "goes_at": None if keep is None else goes_at(study, keep)}
+            for study in studies
+        ]
+        write_json(rows)
+        return
+    _write("Finished studies", studies, keep)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove the images that are due now, and files that nobody needs."""
+    settings, now = settings_for_person(context), datetime.now(UTC)
+    with open_index(settings) as database:
+        retention = _retention(settings, database)
+        if dry_run:
+            due = retention.due(now=now)
+            if as_json:
+                write_json([as_dict(study) for study in due])
+            else:
+                _write("Would go now", due, settings.retention.keep_days)
+            return
+        gone = retention.run(now=now)
+    if as_json:
+        write_json(as_dict(gone))
+        return
+    typer.echo(
+        f"images of {len(gone.study_ids)} studies are removed, {gone.num_bytes} bytes; "
+        f"{gone.num_orphans} files that nobody needed, {gone.num_parts} half written"
+    )
+
+
+def _retention(settings: Settings, database: Database) -> Retention:
+    return Retention(
+        database,
+        open_files(settings),
+        settings.retention,
+        audit=trail_of(database, settings).write,
+        person=person(),
+    )
+
+
+def _write(title: str, studies: tuple[FinishedStudy, ...], keep_days: float | None) -> None:
+    write_table(
+        title,
+        (">Study", ">Images", ">Bytes", "Settled", "Goes"),
+        [
+            (
+                study.id,
+                study.num_images,
+                study.num_bytes,
+                _moment(study.settled_at),
+                "for room only" if keep_days is None else _moment(goes_at(study, keep_days)),
+            )
+            for study in studies
+        ],
+    )
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
