@@ -189,7 +189,7 @@ def associated(
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
     handlers: Sequence[EventHandlerType] = (),
 ) -> Iterator[Association]:
-    """Open an association, and release it at the end (PS3.8 7.1, 7.2).
+    """Open an association, and release it at the end, or abort it (PS3.8 7.1 to 7.3).
 
     Parameters
     ----------
@@ -235,9 +235,14 @@ def associated(
         raise _why_not(association, peer)
     try:
         yield association
-    finally:
+    except BaseException:
+        # a peer that hung up or fell silent answers no request for release either
+        association.abort()
+        raise
+    else:
         if association.is_established:
             association.release()
+    finally:
         _close_socket(association)
 
 

@@ -33,8 +33,10 @@ def parcels(tmp_path: Path) -> list[Parcel]:
     ]
 
 
-def send(parcels: list[Parcel], peer: Peer, *, attempt: int = 1) -> Sent:
-    caller = Caller("MIDLINE", TIMEOUTS)
+def send(
+    parcels: list[Parcel], peer: Peer, *, attempt: int = 1, timeouts: Timeouts = TIMEOUTS
+) -> Sent:
+    caller = Caller("MIDLINE", timeouts)
     return send_by_dimse(parcels, peer, caller=caller, attempt=attempt, on_arrival=lambda _: None)
 
 
@@ -191,6 +193,17 @@ def test_an_association_that_ends_before_the_answer_passes(
         sent = send(parcels, peer)
     assert is_passing(sent)
     assert sent.arrived == ()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("ends", [lambda _: None, Conversation.abort], ids=["hangs up", "abort"])
+def test_nothing_is_awaited_of_a_peer_that_is_gone(
+    parcels: list[Parcel], ends: Callable[[Conversation], None]
+) -> None:
+    patient = replace(TIMEOUTS, acse_seconds=300, dimse_seconds=300, network_seconds=300)
+    with scripted_peer(_store(ends)) as peer:
+        for _ in range(4):
+            assert is_passing(send(parcels, peer, timeouts=patient))
 
 
 def _all_but_segmentations(result: int) -> Callable[[Conversation], None]:
