@@ -161,7 +161,7 @@ def _refuse_removed(num_removed: int, num_images: int) -> None:
     """Conclude nothing from a part of a study: some of its images went after their time."""
     if num_removed:
         raise IncompleteInputError(
-            f"{num_removed} of {num_images} images are not in the store any more: send the study again."
+            f"{num_removed} of {num_images} images are not in the store any more: send them again."
         )
 
 

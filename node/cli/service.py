@@ -16,6 +16,7 @@ Supervised = Annotated[bool, typer.Option("--supervised", hidden=True)]
 
 def serve(context: typer.Context) -> None:
     """Run the whole node on this machine: receive, analyse, deliver."""
+    keep_private()
     settings = settings_for_service(context)
     stop = stop_at_signals()
     _prepare(settings)
@@ -69,6 +70,11 @@ def describe(settings: Settings) -> str:
     )
 
 
+def keep_private() -> None:
+    """Let no file that this process makes be read by other users, its index included."""
+    os.umask(0o077)
+
+
 def stop_at_signals() -> threading.Event:
     """Make an event that SIGTERM and SIGINT set.
 
@@ -93,6 +99,7 @@ def stop_at_signals() -> threading.Event:
 
 def _start(settings: Settings, *, supervised: bool) -> threading.Event:
     """Listen to signals; a role without a supervisor also upgrades the index."""
+    keep_private()
     stop = stop_at_signals()
     if supervised:
         supervisor.end_with_parent(stop)

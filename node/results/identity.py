@@ -16,6 +16,7 @@ from typing import Any
 import highdicom as hd
 from pydicom.uid import RE_VALID_UID
 
+from node.implementation import CONTRIBUTION
 from node.results import codes
 from node.results.outcomes import APPROVED_DISCLAIMER, DISCLAIMER
 
@@ -263,7 +264,7 @@ def _model_equipment(model: ModelIdentity) -> hd.ContributingEquipment:
         purpose_of_reference=codes.PROCESSING_EQUIPMENT,
         manufacturer_model_name=model.name,
         software_versions=model.version,
-        contribution_description="AI analysis for intracranial haemorrhage",
+        contribution_description=CONTRIBUTION,
     )
     item.DeviceUID = model.device_uid  # highdicom 0.28 has no argument for it
     return item

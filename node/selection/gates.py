@@ -9,6 +9,7 @@ from ml.readers.attributes import items_of, text_of
 from ml.readers.dicom import CT_SOP_CLASSES, hounsfield_fault
 from ml.readers.frames import FrameHeader, frame_headers
 from ml.readers.pixels import pixel_format
+from node.implementation import CONTRIBUTION
 from node.selection.candidates import Candidate
 from node.selection.geometry import stack_fault
 from node.selection.rejections import Criteria, Fault, Rejection
@@ -80,6 +81,8 @@ def descriptions_of(header: Dataset) -> list[str]:
 
 def _object_gate(candidate: Candidate) -> Fault | None:
     for header in candidate.headers:
+        if _is_contributed(header):
+            return Fault(Rejection.OWN_RESULT)
         is_ct_image = text_of(header, "SOPClassUID") in CT_SOP_CLASSES
         modality = text_of(header, "Modality")
         if is_ct_image and modality == "CT":
@@ -90,6 +93,14 @@ def _object_gate(candidate: Candidate) -> Fault | None:
             return Fault(Rejection.NOT_CT, "Modality is not CT")
         return Fault(Rejection.SECONDARY, "SOP Class is none of CT images")
     return None
+
+
+def _is_contributed(header: Dataset) -> bool:
+    """Whether this node had a part in an object, under whatever name of a manufacturer."""
+    return any(
+        text_of(item, "ContributionDescription") == CONTRIBUTION
+        for item in items_of(header, "ContributingEquipmentSequence")
+    )
 
 
 def _image_type_gate(candidate: Candidate) -> Fault | None:

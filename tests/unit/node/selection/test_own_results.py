@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from pydicom.dataset import Dataset
 
 from config.errors import Reason
@@ -75,3 +76,27 @@ def test_a_folder_of_results_alone_has_nothing_to_analyse(tmp_path: Path) -> Non
     assert {r.rejection.sentence for r in selection.rejected} == {
         "A result of this node is never its input."
     }
+
+
+@pytest.mark.parametrize("keep_class", [True, False])
+def test_own_results_are_known_under_another_manufacturer(
+    tmp_path: Path, *, keep_class: bool
+) -> None:
+    images = head_series()
+    series = read_series(write(images, tmp_path / "images"))
+    contribution = results_of(series)[0].ContributingEquipmentSequence
+    if keep_class:
+        # as if somebody had made a CT series of a result
+        for image in images:
+            image.ContributingEquipmentSequence = contribution
+        files = write(images, tmp_path / "derived")
+    else:
+        (tmp_path / "results").mkdir()
+        files = []
+        for number, dataset in enumerate(results_of(series)):
+            dataset.Manufacturer = "Hospital"
+            files.append(tmp_path / "results" / f"{number}.dcm")
+            files[-1].write_bytes(encode(dataset))
+    selection = select_series(files)
+    assert selection.chosen is None
+    assert {rejected.rejection for rejected in selection.rejected} == {Rejection.OWN_RESULT}
