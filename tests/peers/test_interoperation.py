@@ -3,37 +3,25 @@
 import json
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 from pydicom.uid import CTImageStorage, SecondaryCaptureImageStorage
 
-from node.peers import Peer
 from node.results.read_report import Conclusion, interpret_report
 from storage.records import DeliveryState
 from tests.integration.test_analysis import Site, bleeding, quiet
 from tests.integration.test_ladder import Sender, kinds, referenced
 from tests.integration.test_ladder import site as site  # noqa: PLC0414 - the fixture
 from tests.support.pacs import running_pacs
-from tests.support.peers_kit import peers
+from tests.support.peers_kit import started
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(600)]
 
 NAME = "midline-interoperation"
 EVERYTHING = {"overlay": True, "key_objects": True}
 RICH = {"SEG": 1, "PAGE": 1, "KOS": 1, "SR": 1}
-
-
-@contextmanager
-def started(server: str) -> Iterator[tuple[Peer, dict[str, object]]]:
-    described = peers(server, "start", "--name", NAME)[0]
-    try:
-        yield Peer(described["aet"], "127.0.0.1", described["dicom_port"]), described
-    finally:
-        peers(server, "stop", "--name", NAME)
 
 
 def sent_kinds(sender: Sender, job_id: int) -> Counter[str]:
@@ -44,7 +32,7 @@ def sent_kinds(sender: Sender, job_id: int) -> Counter[str]:
 
 
 def test_orthanc_gets_and_keeps_every_kind(site: Site) -> None:
-    with started("pacs") as (peer, described):
+    with started("pacs", NAME) as (peer, described):
         sender = Sender(site, peer, **EVERYTHING)
         took = sent_kinds(sender, sender.deliver(bleeding()))
         assert took.pop("OVERLAY") > 1
@@ -58,7 +46,7 @@ def test_orthanc_gets_and_keeps_every_kind(site: Site) -> None:
 
 
 def test_dcmtks_archive_keeps_bytes_that_say_the_same(site: Site) -> None:
-    with started("archive") as (peer, described):
+    with started("archive", NAME) as (peer, described):
         sender = Sender(site, peer, **EVERYTHING)
         took = sent_kinds(sender, sender.deliver(bleeding()))
         sender.deliver(quiet("healthy"))

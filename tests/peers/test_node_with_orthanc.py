@@ -1,33 +1,25 @@
 """The main job on real input: DCMTK sends a head, the node analyses it, Orthanc is told."""
 
 import json
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from pydicom import dcmread
 
 from config.errors import Reason
 from node.peers import Peer
 from node.results.read_report import Conclusion, read_report
+from tests.support.peers_kit import peers, started
 from tests.support.service import Service, running_service
-from tests.support.shared_data import shared_data
+from tests.support.shared_data import shared_data, shared_files
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(600)]
 
-PEERS = Path(__file__).parents[3] / "shared" / "peers" / "peers"
 NAME = "midline-test"
-
-
-def peers(*words: object) -> Any:
-    """Run a command of the peers' kit; what it printed as JSON."""
-    done = subprocess.run([PEERS, *map(str, words)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr + done.stdout
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @dataclass(frozen=True)
@@ -41,31 +33,35 @@ class Pacs:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/{path}") as answer:
             return bytes(answer.read())
 
-    def files(self, folder: Path) -> dict[str, Path]:
-        """Fetch every instance; file by modality."""
+    def files(self, study_instance_uid: str, folder: Path) -> dict[str, Path]:
+        """Fetch every instance of a study; file by modality."""
         folder.mkdir(exist_ok=True)
         files = {}
         for instance in json.loads(self.get("instances")):
             tags = json.loads(self.get(f"instances/{instance}/simplified-tags"))
-            file = folder / f"{instance}.dcm"
-            file.write_bytes(self.get(f"instances/{instance}/file"))
-            files[tags["Modality"]] = file
+            if tags["StudyInstanceUID"] == study_instance_uid:
+                file = folder / f"{instance}.dcm"
+                file.write_bytes(self.get(f"instances/{instance}/file"))
+                files[tags["Modality"]] = file
         return files
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pacs() -> Iterator[Pacs]:
-    if not PEERS.exists():
-        pytest.skip("the peers' kit is not beside this checkout")
-    started = peers("pacs", "start", "--name", NAME)[0]
-    yield Pacs(Peer(started["aet"], "127.0.0.1", started["dicom_port"]), started["http_port"])
-    peers("pacs", "stop", "--name", NAME)
+    with started("pacs", NAME) as (peer, described):
+        yield Pacs(peer, described["http_port"])
 
 
-@pytest.fixture
-def service(tmp_path: Path, pacs: Pacs) -> Iterator[Service]:
-    with running_service(tmp_path, pacs.peer) as running:
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, pacs: Pacs) -> Iterator[Service]:
+    with running_service(tmp_path_factory.mktemp("node"), pacs.peer) as running:
         yield running
+
+
+def num_sent(service: Service) -> int:
+    """Count the results that arrived; 0 while others wait."""
+    (backlog,) = service.command("status")["destinations"]
+    return 0 if backlog["num_pending"] else int(backlog["num_sent"])
 
 
 @pytest.mark.parametrize(
@@ -79,9 +75,12 @@ def service(tmp_path: Path, pacs: Pacs) -> Iterator[Service]:
 def test_a_real_series_sent_by_dcmtk_ends_in_valid_objects_in_orthanc(
     service: Service, pacs: Pacs, tmp_path: Path, folder: str, reasons: set[Reason | None]
 ) -> None:
-    peers("send", shared_data(*folder.split("/")), "--to", service.peer)
-    eventually(lambda: service.command("status")["destinations"][0]["num_sent"], seconds=120)
-    files = pacs.files(tmp_path / "fetched")
+    source = shared_data(*folder.split("/"))
+    before = num_sent(service)
+    peers("send", source, "--to", service.peer)
+    eventually(lambda: num_sent(service) > before, seconds=120)
+    study = dcmread(shared_files(*folder.split("/"))[0], stop_before_pixels=True)
+    files = pacs.files(str(study.StudyInstanceUID), tmp_path / "fetched")
     report = read_report(files["SR"])
     assert report.reason in reasons
     found = (Conclusion.POSITIVE, Conclusion.PARTLY_POSITIVE)
