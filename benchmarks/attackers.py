@@ -1,4 +1,4 @@
-"""Attacks on a DICOM port, each from addresses of this machine that honest peers do not use.
+"""Attacks on a DICOM port, from an address of this machine that honest peers do not use.
 
 An attack ends when the port has cut all of it off, or when its time is over.
 """
@@ -7,13 +7,14 @@ import contextlib
 import socket
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from node.peers import Peer
 from tests.support.ct_series import head_series, stack
 from tests.support.raw_pdus import (
+    ACCEPTED,
     COMMAND_END,
     DATA_SET,
     DEFLATED,
@@ -29,9 +30,10 @@ from tests.support.raw_pdus import (
 from tests.support.sender import encoded
 
 MIB = 1 << 20
-ADDRESSES = tuple(f"127.0.0.{number}" for number in range(2, 6))
+ATTACKER = "127.0.0.2"
 PIECE = bytes(MIB)
 LOOK_SECONDS = 0.05
+SECONDS_OF_TRYING = 5.0
 STATUSES = {0x0000: "Success", 0xC000: "0xC000", 0xA700: "0xA700", 0xA900: "0xA900"}
 
 
@@ -102,22 +104,22 @@ def deep_sequences(target: Target) -> str:
 
 def half_open(target: Target) -> str:
     """Open 500 connections that say nothing, from one address."""
-    crowd = _crowd(target, 500, ADDRESSES[:1])
+    crowd = _crowd(target, 500)
     return _hold(target, crowd, lambda _: None)
 
 
 def mute_tls(target: Target) -> str:
     """Connect to a port that speaks TLS, and say nothing."""
-    return _hold(target, _crowd(target, 1, ADDRESSES[:1]), lambda _: None)
+    return _hold(target, _crowd(target, 1), lambda _: None)
 
 
 def one_byte_a_second(target: Target) -> str:
-    """Send on 24 associations of four addresses one byte of a PDU each second."""
+    """Send on 24 associations of one address one byte of a PDU each second."""
     return _hold(target, _associations(target, 24), lambda each: each.sendall(b"\x04"))
 
 
 def small_pdus(target: Target) -> str:
-    """Send on 24 associations of four addresses an empty PDU each second."""
+    """Send on 24 associations of one address an empty PDU each second."""
     return _hold(target, _associations(target, 24), lambda each: each.sendall(data_pdu()))
 
 
@@ -195,9 +197,9 @@ def _image():  # type: ignore[no-untyped-def]
 
 
 @contextlib.contextmanager
-def _connection(target: Target, source: str = ADDRESSES[0]) -> Iterator[socket.socket]:
+def _connection(target: Target) -> Iterator[socket.socket]:
     with socket.create_connection(
-        (target.peer.host, target.peer.port), 5, source_address=(source, 0)
+        (target.peer.host, target.peer.port), 5, source_address=(ATTACKER, 0)
     ) as connection:
         yield connection
 
@@ -255,25 +257,28 @@ def _store(
     return STATUSES.get(status, f"0x{status:04X}")
 
 
-def _crowd(target: Target, number: int, sources: Sequence[str]) -> list[socket.socket]:
+def _crowd(target: Target, number: int) -> list[socket.socket]:
     crowd = []
-    for count in range(number):
-        with contextlib.suppress(OSError):
-            source = (sources[count % len(sources)], 0)
-            address = (target.peer.host, target.peer.port)
-            crowd.append(socket.create_connection(address, 2, source_address=source))
+    address = (target.peer.host, target.peer.port)
+    for _ in range(number):
+        if target.is_time:
+            with contextlib.suppress(OSError):
+                crowd.append(socket.create_connection(address, 2, source_address=(ATTACKER, 0)))
     return crowd
 
 
 def _associations(target: Target, number: int) -> list[socket.socket]:
-    associated = []
-    for connection in _crowd(target, number, ADDRESSES):
-        with contextlib.suppress(OSError):
-            connection.sendall(association_request(target.peer, ae_title="BAD"))
-            if answer(connection, seconds=5)[0] == 2:
-                associated.append(connection)
-                continue
-        connection.close()
+    """Open so many, or as many as there are after some seconds of trying."""
+    associated: list[socket.socket] = []
+    until = time.monotonic() + SECONDS_OF_TRYING
+    while len(associated) < number and time.monotonic() < until:
+        for connection in _crowd(target, 1):
+            with contextlib.suppress(OSError):
+                connection.sendall(association_request(target.peer, ae_title="BAD"))
+                if answer(connection, seconds=5)[0] == ACCEPTED:
+                    associated.append(connection)
+                    continue
+            connection.close()
     return associated
 
 
@@ -281,7 +286,7 @@ def _hold(target: Target, crowd: list[socket.socket], say: Callable[[socket.sock
     """Keep connections as long as they are let, saying something each second."""
     number, next_word = len(crowd), 0.0
     left = list(crowd)
-    at_first: int | None = None
+    at_first = None
     while left and target.is_time:
         if time.monotonic() >= next_word:
             next_word = time.monotonic() + 1
@@ -293,7 +298,8 @@ def _hold(target: Target, crowd: list[socket.socket], say: Callable[[socket.sock
         time.sleep(LOOK_SECONDS)
     for each in crowd:
         each.close()
-    return f"{at_first} of {number} held at first, {len(left)} at the end"
+    held = number if at_first is None else at_first
+    return f"{held} of {number} held at first, {len(left)} at the end"
 
 
 def _is_over(connection: socket.socket) -> bool:

@@ -223,10 +223,13 @@ def main() -> None:
                 line = measure(attack, victim, folder / f"{victim}{number}", certificates)
                 print(line, file=sys.stderr, flush=True)
                 lines.append(line)
-    print(report(lines))
+    text = report(lines)
+    print(text)
     if options.out is not None:
-        stem = options.out / f"attacks_{datetime.now(UTC):%Y%m%d}"
-        stem.with_suffix(".md").write_text(report(lines), encoding="utf-8")
+        machine = describe_machine()
+        hardware = f"{machine.cpu.lower().replace(' ', '-')}-{machine.cores}cores"
+        stem = options.out / f"attacks_{hardware}_{datetime.now(UTC):%Y%m%d}"
+        stem.with_suffix(".md").write_text(text, encoding="utf-8")
         content = json.dumps([asdict(line) for line in lines], indent=1)
         stem.with_suffix(".json").write_text(content + "\n", encoding="utf-8")
 
