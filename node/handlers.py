@@ -6,9 +6,11 @@ Who is let in is decided in `node.admission`. What a C-STORE goes through is in 
 
 import logging
 import threading
+from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 from pynetdicom import evt
+from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 
@@ -78,24 +80,59 @@ def tell_of_breach(audit: Write, breach: Breach, address: str, reason: str) -> N
     threading.Thread(target=audit, args=(message,), name="audit", daemon=True).start()
 
 
-def handle_store(
-    event: Event, stores: Stores, associations: OpenAssociations, admissions: Admissions
-) -> Dataset:
-    """Answer a C-STORE (PS3.4 Annex B): Success only for what is on the disk and in the index."""
-    try:
-        sender = admissions.of(event.assoc)
+@dataclass(frozen=True)
+class Receiver:
+    """Whoever answers C-STORE requests: Success only for what is on the disk and in the index.
+
+    Attributes
+    ----------
+    stores
+        Where images go.
+    associations
+        Who sends what: its end is evidence of completeness.
+    admissions
+        Who may send.
+    """
+
+    stores: Stores
+    associations: OpenAssociations
+    admissions: Admissions
+
+    def __call__(
+        self,
+        association: Association,
+        *,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        transfer_syntax_uid: str,
+        data_set: bytes,
+    ) -> tuple[StoreStatus, str]:
+        """Answer in the thread of the connection (`node.hardening.DirectStore`)."""
+        request = Request(sop_class_uid, sop_instance_uid, transfer_syntax_uid, data_set)
+        return self._answered(association, request)
+
+    def handle(self, event: Event) -> Dataset:
+        """Answer what did not come that way, such as a request without a data set."""
+        return answer(*self._answered(event.assoc, request_of(event)))
+
+    def _answered(self, association: Association, request: Request) -> tuple[StoreStatus, str]:
+        try:
+            self._keep(association, request)
+        except Exception as error:  # noqa: BLE001 - the peer must get a status whatever happens
+            status, comment = status_of(error)
+            logger.warning("answered 0x%04X: %s", status, comment)
+            return status, comment
+        return StoreStatus.SUCCESS, ""
+
+    def _keep(self, association: Association, request: Request) -> None:
+        sender = self.admissions.of(association)
         if sender is None or not sender.may_store:
             comment = "this application entity may not store"
-            stores.audit(events.misused(caller_of(event.assoc), comment))
-            raise ReceptionError(StoreStatus.NOT_AUTHORIZED, comment)  # noqa: TRY301
-        request = request_of(event)
-        study_id = keep(request, stores, calling_ae_title=_calling_ae_title(event))
-        associations.note(event.assoc, study_id, request.sop_class_uid)
-    except Exception as error:  # noqa: BLE001 - the peer must get a status whatever happens
-        status, comment = status_of(error)
-        logger.warning("answered 0x%04X: %s", status, comment)
-        return answer(status, comment)
-    return answer(StoreStatus.SUCCESS)
+            self.stores.audit(events.misused(caller_of(association), comment))
+            raise ReceptionError(StoreStatus.NOT_AUTHORIZED, comment)
+        calling_ae_title = str(association.requestor.ae_title).strip()
+        study_id = keep(request, self.stores, calling_ae_title=calling_ae_title)
+        self.associations.note(association, study_id, request.sop_class_uid)
 
 
 def status_of(error: Exception) -> tuple[StoreStatus, str]:
@@ -142,10 +179,6 @@ def request_of(event: Event) -> Request:
         transfer_syntax_uid=str(event.context.transfer_syntax),
         data_set=request.DataSet.getvalue() if request.DataSet is not None else b"",
     )
-
-
-def _calling_ae_title(event: Event) -> str:
-    return str(event.assoc.requestor.ae_title).strip()
 
 
 def answer(status: StoreStatus, comment: str = "") -> Dataset:

@@ -22,10 +22,10 @@ from node.completion import Completer
 from node.custody import Stores
 from node.fetching import Inquirer
 from node.handlers import (
+    Receiver,
     handle_echo,
     handle_end,
     handle_request,
-    handle_store,
     tell_of_breach,
 )
 from node.hardening import ConnectionLimits, HardAE, HardServer, Limits, serve
@@ -70,19 +70,24 @@ def application_entity(settings: NodeSettings, *, commits: bool = False) -> Hard
     return ae
 
 
-def handlers_for(
-    settings: Settings, stores: Stores, associations: OpenAssociations
-) -> list[EventHandlerType]:
-    """Bind the answers of `node.handlers` to what happens on associations."""
+def receiver_of(settings: Settings, stores: Stores, associations: OpenAssociations) -> Receiver:
+    """Put together who answers C-STORE requests."""
     node = settings.node
     table = AETable.of(settings)
     admissions = Admissions(table, ae_title=node.ae_title, most=node.max_associations)
+    return Receiver(stores, associations, admissions)
+
+
+def handlers_for(settings: Settings, receiver: Receiver) -> list[EventHandlerType]:
+    """Bind the answers of `node.handlers` to what happens on associations."""
+    stores, associations = receiver.stores, receiver.associations
+    admissions = receiver.admissions
     database, files, queues = stores.database, stores.files, stores.queues
     grantor = Grantor(database, files, queues, settings)
     return [
         (evt.EVT_REQUESTED, handle_request, [admissions, associations, stores.audit]),
         (evt.EVT_C_ECHO, handle_echo),
-        (evt.EVT_C_STORE, handle_store, [stores, associations, admissions]),
+        (evt.EVT_C_STORE, receiver.handle),
         (evt.EVT_N_EVENT_REPORT, handle_report, [Answers(database, queues, settings)]),
         (evt.EVT_N_ACTION, handle_action, [grantor, admissions, ACCEPTED_CLASSES]),
         (evt.EVT_RELEASED, handle_end, [stores, associations]),
@@ -107,7 +112,7 @@ def start_server(
     """
     hardening.install()
     node, tls = settings.node, settings.tls
-    handlers = handlers_for(settings, stores, associations or OpenAssociations())
+    receiver = receiver_of(settings, stores, associations or OpenAssociations())
     context = server_context(tls, now=datetime.now(UTC)) if node.tls else None
     limits = ConnectionLimits(
         in_all=node.max_connections,
@@ -118,7 +123,8 @@ def start_server(
         return serve(
             application_entity(node, commits=settings.commitment.offered),
             (node.host, node.port),
-            handlers,
+            handlers_for(settings, receiver),
+            store=receiver,
             limits=limits,
             tls=context,
             alarm=functools.partial(tell_of_breach, stores.audit),

@@ -16,6 +16,8 @@ a fault ends a thread and leaves its connection     `HardProvider`, `HardAssocia
 a connection that ended waits for the ACSE time     `HardProvider`: its association is told at once
 a refused connection leaves its socket open         `HardSocket.connect`
 open associations hold up the end of the process    `HardServer.shutdown` waits for answers alone
+threads look at queues and sockets every ms         `HardProvider`: sleeps until there is something
+each image goes through two threads and six copies  `HardProvider`: one thread, one copy
 ==================================================  =============================================
 
 pynetdicom is neither copied nor changed on the disk: its classes are derived from, and `install`
@@ -26,9 +28,10 @@ import pynetdicom.ae
 import pynetdicom.association
 from pynetdicom import _config, transport
 
-from node.hardening.associations import HardAssociation, HardProvider
+from node.hardening.associations import HardAssociation
 from node.hardening.bounds import SECONDS_FOR_A_PDU, SMALLEST_LIMIT_BYTES, Limits
 from node.hardening.entity import HardAE
+from node.hardening.provider import DirectStore, HardProvider
 from node.hardening.server import Breach, ConnectionLimits, HardServer, serve
 from node.hardening.sockets import HardSocket
 
@@ -37,6 +40,7 @@ __all__ = [
     "SMALLEST_LIMIT_BYTES",
     "Breach",
     "ConnectionLimits",
+    "DirectStore",
     "HardAE",
     "HardAssociation",
     "HardServer",

@@ -1,51 +1,36 @@
-"""The two threads of an association: neither leaves a connection behind when it ends."""
+"""The thread of an association: it waits for messages, and knows whether it serves one."""
 
+import contextlib
 import logging
+import queue
 import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pynetdicom import evt
 from pynetdicom.association import Association
-from pynetdicom.dul import DULServiceProvider
 
 logger = logging.getLogger(__name__)
 
+LOOK_SECONDS = 0.1
+"""Longest wait between two looks at timers, and at what nobody tells of."""
 
-class HardProvider(DULServiceProvider):
-    """Upper layer service provider that tells its association when it ends, however it does."""
 
-    def __init__(self, assoc: Association) -> None:
-        super().__init__(assoc)
-        # what a peer leaves open must not hold up the end of the process
-        self.daemon = True
-
-    def run_reactor(self) -> None:
-        """Serve the connection to its end."""
-        try:
-            super().run_reactor()
-        except Exception as error:  # noqa: BLE001 - whatever foreign bytes make of pynetdicom
-            # the type alone: its text may quote a data set
-            logger.warning("an association ended by a fault: %s", type(error).__name__)
-            address = self.assoc.remote["address"], self.assoc.remote["port"]
-            evt.trigger(self.assoc, evt.EVT_CONN_CLOSE, {"address": address})
-        finally:
-            self._end()
-
-    def _end(self) -> None:
-        association = self.assoc
-        association.dimse.msg_queue.put((None, None))
-        leave = getattr(self.socket, "leave", None)
-        if leave is not None:
-            leave()
-        if association.is_acceptor:
-            # it may still wait for a request, and takes this for the end of its patience
-            self.to_user_queue.put(None)  # type: ignore[arg-type]
+def _nobody() -> None:
+    """Tell nobody."""
 
 
 class HardAssociation(Association):
-    """Association that knows whether it serves a request, and ends with its thread."""
+    """Association that knows whether it serves a request, and ends with its thread.
+
+    Attributes
+    ----------
+    on_answered
+        Called after each request that was served: the next one may be read.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.on_answered: Callable[[], None] = _nobody
         self._serving = 0
         self._serving_lock = threading.Lock()
         super().__init__(*args, **kwargs)
@@ -70,10 +55,51 @@ class HardAssociation(Association):
                 forget(self.remote["address"])
 
     def _serve_request(self, msg: Any, context_id: int) -> None:
+        with self.serving():
+            super()._serve_request(msg, context_id)
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[None]:
+        """Count as busy while a request is answered."""
         with self._serving_lock:
             self._serving += 1
         try:
-            super()._serve_request(msg, context_id)
+            yield
         finally:
             with self._serving_lock:
                 self._serving -= 1
+            self.on_answered()
+
+    def _run_reactor(self) -> None:
+        """Serve an established association to its end."""
+        if not self.is_acceptor:
+            super()._run_reactor()
+            return
+        while not self._kill:
+            # a service that sends requests of its own pauses this thread meanwhile
+            self._is_paused = True
+            self._reactor_checkpoint.wait()
+            self._is_paused = False
+            with contextlib.suppress(queue.Empty):
+                context_id, message = self.dimse.msg_queue.get(timeout=LOOK_SECONDS)
+                if message is not None and context_id is not None:
+                    self._serve_request(message, context_id)
+            if self._is_over():
+                self.kill()
+
+    def _is_over(self) -> bool:
+        """Whether the association ended, by whomever; it is noted how."""
+        if self.is_established and self.acse.is_release_requested():
+            self.acse.send_release(is_response=True)
+            self.is_released, self.is_established = True, False
+            evt.trigger(self, evt.EVT_RELEASED, {})
+            return True
+        if self.acse.is_aborted():
+            self.dul.receive_pdu(wait=False)
+            self.is_aborted, self.is_established = True, False
+            evt.trigger(self, evt.EVT_ABORTED, {})
+            return True
+        if self.dul.is_alive() and self.dul.idle_timer_expired():
+            self.abort()
+            return True
+        return not self.dul.is_alive()

@@ -156,7 +156,7 @@ class Fragment:
     num_bytes: int
 
 
-def fragments(body: bytes) -> Iterator[Fragment]:
+def fragments(body: bytes | bytearray) -> Iterator[Fragment]:
     """Walk over the presentation data values of a P-DATA-TF (PS3.8 9.3.5.1).
 
     Raises
@@ -200,7 +200,7 @@ class Arrival:
         self._began_at = clock()
         self._on_wire = self._in_command = self._in_data_set = 0
 
-    def take(self, body: bytes, *, begins: bool) -> None:
+    def take(self, body: bytes | bytearray, *, begins: bool) -> None:
         """Count a P-DATA-TF.
 
         Parameters

@@ -16,6 +16,7 @@ from pynetdicom.events import EventHandlerType
 from pynetdicom.transport import AddressInformation, ThreadedAssociationServer
 
 from node.hardening.associations import HardAssociation
+from node.hardening.provider import DirectStore
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,15 @@ class ConnectionLimits:
 
 
 class HardServer(ThreadedAssociationServer):
-    """Server that counts connections at accept, and shakes hands in the connection's thread."""
+    """Server that counts connections at accept, and shakes hands in the connection's thread.
+
+    Attributes
+    ----------
+    is_ending
+        Whether nothing more is accepted or read.
+    direct_store
+        Answers C-STORE requests in the thread of the connection; without, pynetdicom's events do.
+    """
 
     request_queue_size = 128
     daemon_threads = True
@@ -79,6 +88,7 @@ class HardServer(ThreadedAssociationServer):
         self._lock = threading.Lock()
         self._is_full = False
         self.is_ending = False
+        self.direct_store: DirectStore | None = None
         super().__init__(*args, **kwargs)
 
     def get_request(self) -> tuple[socket.socket, Any]:
@@ -161,6 +171,7 @@ def serve(
     handlers: Sequence[EventHandlerType],
     *,
     limits: ConnectionLimits,
+    store: DirectStore | None = None,
     tls: ssl.SSLContext | None = None,
     alarm: Alarm = unalarmed,
 ) -> HardServer:
@@ -176,6 +187,8 @@ def serve(
         As of `AE.start_server`.
     limits
         For its connections.
+    store
+        Answers C-STORE requests in the thread of the connection; without, the handlers do.
     tls
         Context of a server; without, the port is plain.
     alarm
@@ -195,6 +208,7 @@ def serve(
         alarm=alarm,
     )
     assert isinstance(server, HardServer)  # noqa: S101 - it was asked for
+    server.direct_store = store
     # `shutdown` takes it from this list
     ae._servers.append(server)
     threading.Thread(target=server.serve_forever, name="dicom-server", daemon=True).start()

@@ -23,6 +23,7 @@ from node.hardening.bounds import (
     check_negotiation,
 )
 from node.hardening.entity import HardAE
+from node.hardening.provider import HardProvider
 from node.hardening.server import Breach, HardServer
 
 logger = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ class HardSocket(AssociationSocket):
             check_length(pdu_type, nr_bytes, longest=self._longest)
             body = self._read(nr_bytes)
             if len(body) == nr_bytes:
-                self._check(pdu_type, bytes(body))
+                self._check(pdu_type, body)
         except BoundError as error:
             address, server = self._remote_address(), self.assoc._server
             logger.warning("ended a connection with %s: %s", address, error)
@@ -123,12 +124,13 @@ class HardSocket(AssociationSocket):
             self._pdu_type = PDUType(header[0])
         return header
 
-    def _check(self, pdu_type: PDUType, body: bytes) -> None:
+    def _check(self, pdu_type: PDUType, body: bytearray) -> None:
         if pdu_type in NEGOTIATING:
-            check_negotiation(body)
+            check_negotiation(bytes(body))
         elif pdu_type == PDUType.P_DATA_TF:
-            # pynetdicom forgets a message when it is complete
-            self._arrival.take(body, begins=self.assoc.dimse.message is None)
+            provider = self.assoc.dul
+            begins = isinstance(provider, HardProvider) and provider.begins_message
+            self._arrival.take(body, begins=begins)
 
     def _read(self, nr_bytes: int) -> bytearray:
         """Read so many bytes before the end of the time for this PDU."""
@@ -147,8 +149,11 @@ class HardSocket(AssociationSocket):
 
     def send(self, bytestream: bytes) -> None:
         """Write a PDU before its time ends: a peer that does not read holds nothing up."""
-        connection = self.socket
-        end, left = time.monotonic() + SECONDS_FOR_A_PDU, memoryview(bytestream)
+        connection, association, seconds = self.socket, self.assoc, SECONDS_FOR_A_PDU
+        if association.is_requestor:
+            # an archive whose disk is busy gets the patience that the site has with it
+            seconds = max(seconds, association.network_timeout or 0)
+        end, left = time.monotonic() + seconds, memoryview(bytestream)
         try:
             if connection is None:
                 raise ConnectionError("the connection is closed")
@@ -160,7 +165,7 @@ class HardSocket(AssociationSocket):
             self.failure = error
             self.event_queue.put("Evt17")  # transport connection closed
             return
-        evt.trigger(self.assoc, evt.EVT_DATA_SENT, {"data": bytestream})
+        evt.trigger(association, evt.EVT_DATA_SENT, {"data": bytestream})
 
     def connect(self, primitive: T_CONNECT) -> None:
         """Connect to a peer, with TLS if it speaks that; keep what went wrong."""
@@ -195,8 +200,14 @@ class HardSocket(AssociationSocket):
     def leave(self) -> None:
         """Close the connection, and give back what its last message held."""
         self._arrival.end()
+        self._shutdown_socket()
+
+    def _shutdown_socket(self) -> None:
+        """Close the connection, also if it cannot be shut down any more."""
         connection = self.socket
         if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
             with contextlib.suppress(OSError):
                 connection.close()
 

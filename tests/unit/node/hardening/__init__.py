@@ -1,0 +1,1 @@
+"""Tests of what closes the holes of pynetdicom."""
