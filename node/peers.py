@@ -31,6 +31,7 @@ from config.errors import (
 )
 from node import hardening
 from node.hardening import HardAE, HardSocket
+from node.hardening.bounds import MOST_CONTEXTS
 from node.status import StoreStatus
 from node.tls import fault_of
 
@@ -39,8 +40,6 @@ logger = logging.getLogger(__name__)
 VERIFICATION = "1.2.840.10008.1.1"
 OFFERED_PDU_BYTES = 131_072
 """Longest PDU that the node takes from a peer it calls."""
-MOST_CONTEXTS = 128
-"""PS3.8 9.3.2.2: presentation context identifiers are the odd numbers from 1 to 255."""
 PLAIN_SYNTAXES = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 """Uncompressed: what is stored in one may travel in the other."""
 UNKNOWN_TO_PEER = {3, 4}

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from config.errors import PeerError, PeerRefusedError, UnreadableInputError, UsageError
+from node.hardening.bounds import MOST_CONTEXTS
 from node.peers import (
-    MOST_CONTEXTS,
     Caller,
     Peer,
     StoreFile,

@@ -21,8 +21,9 @@ from node.custody import Stores, keep
 from node.documents.acceptance import CHECKS, REJECTS, Check
 from node.engine import Queues, migrate
 from node.handlers import status_of
+from node.hardening.bounds import MOST_CONTEXTS
 from node.listener import start_server
-from node.peers import MOST_CONTEXTS, VERIFICATION, Caller, Peer, Timeouts, associated
+from node.peers import VERIFICATION, Caller, Peer, Timeouts, associated
 from node.reception import Request
 from node.status import StoreStatus
 from storage.database import Database

@@ -19,7 +19,8 @@ from node.cli.sending import (
     is_stored,
     parse_peer,
 )
-from node.peers import MOST_CONTEXTS, Peer, StoreFile, contexts_for
+from node.hardening.bounds import MOST_CONTEXTS
+from node.peers import Peer, StoreFile, contexts_for
 
 RLE, EXPLICIT = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
