@@ -8,7 +8,8 @@ the images themselves. What it cannot learn, time will tell.
 import logging
 import threading
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
@@ -181,7 +182,8 @@ class Inquirer:
             missing = {series: uids - held for series, uids in listed.items() if uids - held}
             if missing and retrieve != "NONE" and num_fetches < MOST_FETCHES:
                 num_fetches += 1
-                self._fetch(study, missing, peer, retrieve)
+                with self._resumed(study):
+                    self._fetch(study, missing, peer, retrieve)
         except MidlineError as error:
             logger.warning("an archive was not asked to the end: %s", error)
         except Exception as error:  # noqa: BLE001 - whatever foreign bytes make of pynetdicom
@@ -221,6 +223,22 @@ class Inquirer:
             transaction.studies.expect(study.id, total, by=by)
         return listed, total
 
+    @contextmanager
+    def _resumed(self, study: StudyRecord) -> Iterator[None]:
+        """Receive more of a study; what is fetched says nothing of the pauses of its sender."""
+        with self._stores.database.begin() as transaction:
+            transaction.arrivals.resume(study.id)
+        try:
+            yield
+        finally:
+            now = datetime.now(UTC)
+            with self._stores.database.begin() as transaction:
+                after = transaction.studies.get(study.id)
+                if after is not None and after.released_at is None:
+                    came = after.last_received_at != study.last_received_at
+                    ended_at = now if came else study.released_at or now
+                    transaction.arrivals.release((study.id,), now=ended_at)
+
     def _fetch(
         self, study: StudyRecord, missing: Mapping[str, Collection[str]], peer: Peer, retrieve: str
     ) -> None:
@@ -246,9 +264,6 @@ class Inquirer:
                 store=lambda event: self._store(event, study, wanted, counted),
             )
         finally:
-            # as if they had come on an association of the sender, which ends here
-            with self._stores.database.begin() as transaction:
-                transaction.arrivals.release((study.id,), now=datetime.now(UTC))
             if counted:
                 sender = events.peer(peer.ae_title, peer.host)
                 tell_of_reception(

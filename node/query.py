@@ -17,7 +17,7 @@ from pynetdicom.presentation import PresentationContext
 
 from config.errors import PeerError, PeerRefusedError, PeerUnavailableError
 from ml.readers.attributes import text_of, whole_of
-from node.peers import PLAIN_SYNTAXES, Caller, Peer, associated
+from node.peers import PLAIN_SYNTAXES, VERIFICATION, Caller, Peer, associated
 
 logger = logging.getLogger(__name__)
 
@@ -189,7 +189,9 @@ def _calling(
 ) -> Iterator[Association]:
     """Open an association for one service, and name its end as our errors do."""
     service = contexts[0].abstract_syntax
-    with associated(peer, contexts, **options) as association:  # type: ignore[arg-type]
+    # without any accepted context there is no association on which to tell what was refused
+    proposed = [*contexts, build_context(VERIFICATION)]
+    with associated(peer, proposed, **options) as association:  # type: ignore[arg-type]
         if service not in {each.abstract_syntax for each in association.accepted_contexts}:
             raise PeerRefusedError(f"{peer} does not offer SOP class {service}")
         try:

@@ -24,6 +24,12 @@ class Arrivals:
             .values(released_at=now)
         )
 
+    def resume(self, study_id: int) -> None:
+        """Note that more images of a study are on their way, although nobody paused."""
+        self._session.execute(
+            sa.update(StudyRow).where(StudyRow.id == study_id).values(released_at=None)
+        )
+
     def interrupt(self, study_ids: Collection[int]) -> None:
         """Note that an association which sent images of these studies was aborted or lost."""
         self._session.execute(
