@@ -70,8 +70,7 @@ def completing(
     sections
         Other sections.
     """
-    port = free_port()
-    given = {"node": {"port": port}, "completion": dict(completion)}
+    given = {"node": {"port": free_port()}, "completion": dict(completion)}
     settings = Settings.model_validate(given | sections)
     database = Database(f"sqlite:///{folder / 'midline.sqlite'}")
     database.upgrade()
