@@ -21,6 +21,7 @@ from pydicom.uid import (
 from config.settings import WebDestinationSettings
 from node.sending import Parcel, Sent
 from node.stow import send_by_stow
+from node.web import MOST_BYTES
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.pacs import free_port
 from tests.support.parcels import PATIENT, written
@@ -263,6 +264,18 @@ def test_an_endless_answer_says_no_more_than_its_status(
         sent = send(parcels, archive.url, timeout_seconds=0.5)
     assert (sent == DONE) == arrives
     assert sent.retryable
+
+
+def test_an_answer_is_read_up_to_a_limit(parcels: list[Parcel]) -> None:
+    def padded(request: Request) -> Reply:
+        text = json.dumps(failed(request, 0xC000)).encode()
+        return Reply(409, text + b" " * (limit - len(text)))
+
+    with running_web_archive(padded) as archive:
+        limit = MOST_BYTES
+        assert "reason 0xC000" in send(parcels, archive.url).refused[0].answer
+        limit += 1
+        assert "reason" not in send(parcels, archive.url).refused[0].answer
 
 
 def test_a_compressed_answer_is_not_decompressed(parcels: list[Parcel]) -> None:
