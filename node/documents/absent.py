@@ -43,7 +43,11 @@ NOT_OFFERED = (
         "A result announces itself by its arrival.",
         (r"1\.2\.840\.10008\.5\.1\.4\.3[34]", "UnifiedProcedureStep", "send_n_(create|get|set)"),
     ),
-    Absent("DICOMweb (PS3.18)", "There is no HTTP interface.", ("(?i)dicomweb", "(?i)stow-?rs")),
+    Absent(
+        "DICOMweb (PS3.18) as a server, and as a user of anything but the Store transaction",
+        "The node opens no HTTP port; it stores results by STOW-RS, and retrieves nothing.",
+        ("http\\.server", "HTTPServer", "(?i)wado[_-]?rs", "(?i)ups[_-]rs", "(?i)delete_instance"),
+    ),
     Absent(
         "Media storage (PS3.10, PS3.11)",
         "No media are written or read.",
@@ -53,11 +57,6 @@ NOT_OFFERED = (
         "Presentation states, parametric maps",
         "Outlines are in the report, in the overlay and on the page.",
         ("PresentationState", "ParametricMap"),
-    ),
-    Absent(
-        "Audit trail messages (PS3.15 A.5)",
-        "There are log lines with numbers of studies and jobs, and no patient data.",
-        ("(?i)atna", "(?i)syslog"),
     ),
     Absent("HL7 and FHIR", "Results go out as DICOM objects alone.", (r"(?i)\bhl7\b", "(?i)fhir")),
 )

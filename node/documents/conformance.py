@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from node.documents import acceptance, commitment, network, results, selection
+from node.documents import acceptance, commitment, network, results, selection, storing, trail
 from node.documents.absent import NOT_OFFERED
 from node.documents.markdown import bullets, document, heading, table
 from node.documents.objects import kinds_sent
@@ -35,7 +35,7 @@ def conformance_statement(site: Site) -> str:
         *_other_services(),
         *_configuration(site),
         *_character_sets(),
-        *_security(),
+        *_security(site),
         *_objects(site),
         *_report(site),
         *_input(),
@@ -159,6 +159,11 @@ def _delivering(site: Site) -> Iterator[str]:
     yield heading("4.5 Conformance as a user of Storage Commitment", level=3)
     yield commitment.asking(site)
     yield commitment.remedies()
+    yield heading("4.6 Conformance as a user agent of the Store transaction (STOW-RS)", level=3)
+    yield storing.requests()
+    yield storing.answers()
+    yield storing.payload()
+    yield storing.failures()
 
 
 def _other_services() -> Iterator[str]:
@@ -182,12 +187,16 @@ def _configuration(site: Site) -> Iterator[str]:
         (settings.commitment, "commitment"),
         (settings.results, "results"),
         (settings.identity, "identity"),
+        (settings.retention, "retention"),
+        (settings.audit, "audit"),
     ):
         yield network.settings_table(section, name)
     yield "Senders (as many as there are):"
     yield acceptance.senders(site)
     yield "Destinations (as many as there are):"
     yield network.destinations(site)
+    yield "Web destinations (as many as there are):"
+    yield storing.destinations(site)
 
 
 def _character_sets() -> Iterator[str]:
@@ -203,7 +212,7 @@ def _character_sets() -> Iterator[str]:
     )
 
 
-def _security() -> Iterator[str]:
+def _security(site: Site) -> Iterator[str]:
     yield heading("8 Security", level=2)
     yield bullets(
         "TLS in both directions follows the Modified BCP 195 RFC 8996 TLS Secure Transport "
@@ -225,10 +234,16 @@ def _security() -> Iterator[str]:
         "Images of two patients under one study go to quarantine; the study is reported as not "
         "analysed.",
         "Logs, error comments and messages hold no patient data. Patient IDs are in the index as "
-        "digests only; the received files hold them as they came.",
+        "digests only, keyed at the site so that no list of all IDs undoes them; the received "
+        "files hold them as they came.",
+        "Before an object is sent, its patient, study, frame of reference and references are held "
+        "against the index; what does not belong is never sent.",
         "Weights are read from a format that cannot hold programs, and only if their digest is "
         "that of their card.",
     )
+    yield heading("8.1 Audit trail", level=3)
+    yield trail.messages()
+    yield trail.properties(site)
 
 
 def _objects(site: Site) -> Iterator[str]:

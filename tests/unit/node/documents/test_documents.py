@@ -10,12 +10,14 @@ import pytest
 
 from config.errors import Reason
 from config.settings import DestinationSettings, NodeSettings, Settings
+from node.audit.codes import Event
 from node.documents import DOCUMENTS, Site, default_settings
 from node.documents.absent import NOT_OFFERED, Absent
 from node.documents.acceptance import CHECKS
 from node.documents.network import verdicts
 from node.documents.results import KINDS, NOT_GIVEN
 from node.documents.terms import coded_terms
+from node.documents.trail import TRIGGERS
 from node.listener import ACCEPTED_CLASSES
 from node.results import codes
 from node.results.outcomes import WORDINGS
@@ -111,7 +113,8 @@ def test_outcomes_words_gates_and_settings_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "section", ["node", "tls", "completion", "delivery", "results", "identity"]
+    "section",
+    ["node", "tls", "completion", "delivery", "results", "identity", "retention", "audit"],
 )
 def test_settings_are_told_that_the_code_reads(section: str) -> None:
     fields = type(Settings.model_fields[section].default).model_fields
@@ -119,6 +122,11 @@ def test_settings_are_told_that_the_code_reads(section: str) -> None:
     is_read = all(re.search(rf"\.{name}\b", code) for name in fields)
     told = {name for name in fields if f"| `{section}.{name}` |" in CONFORMANCE}
     assert told == (set(fields) if is_read else set()), "see _configuration in conformance.py"
+
+
+@pytest.mark.parametrize("event", Event)
+def test_each_message_of_the_audit_trail_is_told_with_when_it_is_written(event: Event) -> None:
+    assert f"{event.value.meaning} (`{event.value.value}`, DCM) | {TRIGGERS[event]}" in CONFORMANCE
 
 
 @pytest.mark.parametrize("reason", Reason)
