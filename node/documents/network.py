@@ -15,6 +15,7 @@ from node import sending
 from node.commitment.messages import STORAGE_COMMITMENT, commitment_context
 from node.documents.markdown import LINE, bullets, code, table
 from node.documents.objects import Kind, kinds_sent, name_of
+from node.documents.querying import SERVICES
 from node.documents.site import Site
 from node.hardening import HardAE
 from node.listener import application_entity
@@ -23,6 +24,13 @@ from node.peers import OFFERED_PDU_BYTES, REJECTIONS, VERIFICATION, StoreFile
 from node.status import Verdict, verdict_of
 
 SHOWN_ATTEMPTS = 8
+VERDICTS = {
+    Verdict.DONE: "delivered",
+    Verdict.RETRY: "tried again later",
+    Verdict.HOLD: "held: tried again until somebody changes the setup, here or there",
+    Verdict.DEAD: "refused; the next form follows, if there is one",
+}
+"""What each verdict means for an object."""
 
 
 def accepted_contexts(site: Site) -> tuple[PresentationContext, ...]:
@@ -54,6 +62,7 @@ def overview(site: Site) -> str:
         (name_of(uid), code(uid), "by default" if any_default else "if a destination asks", "no")
         for uid, any_default in _classes_sent(site).items()
     ]
+    rows += [(name_of(uid), code(uid), "if a sender answers queries", "no") for uid in SERVICES]
     return table(("SOP class", "UID", "SCU", "SCP"), rows)
 
 
@@ -103,17 +112,16 @@ def initiation(site: Site) -> str:
 
 def verdicts() -> str:
     """Table of what a received C-STORE status means, by asking for every number there is."""
-    words = {
-        Verdict.DONE: "delivered",
-        Verdict.RETRY: "tried again later",
-        Verdict.DEAD: "refused; the next form follows, if there is one",
-    }
-    rows = []
-    for verdict, numbers in groupby(range(0x10000), key=verdict_of):
-        first, *rest = numbers
-        span = f"0x{first:04X}" + (f" to 0x{rest[-1]:04X}" if rest else "")
-        rows.append((code(span), words[verdict]))
+    rows = [
+        (span([f"0x{number:04X}" for number in numbers]), VERDICTS[verdict])
+        for verdict, numbers in groupby(range(0x10000), key=verdict_of)
+    ]
     return table(("Status", "The object is"), rows)
+
+
+def span(numbers: Sequence[str]) -> str:
+    """Write numbers that follow each other: the first, and the last if there are more."""
+    return code(numbers[0] if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}")
 
 
 def retries(site: Site) -> str:
@@ -130,8 +138,13 @@ def retries(site: Site) -> str:
         "then on.",
         f"After {settings.give_up_hours:g} hours what is left is dead: it is shown to the "
         "administrator, who may open it again.",
+        "What only a changed setup can mend is held: it is tried again with the same pauses, "
+        "shown with what is wrong (`midline status`), and not given up, so that a mended peer "
+        "gets everything. That is a permanent A-ASSOCIATE-RJ (an AE title that is not known), a "
+        "certificate that one side refuses, and a status that says not authorized.",
         "Waiting deliveries survive a restart, and no destination waits for another one.",
-        "No connection, a time-out, an abort and every A-ASSOCIATE-RJ are tried again.",
+        "No connection, a time-out, an abort and a transient A-ASSOCIATE-RJ are tried again; an "
+        "association on which an answer is missing is aborted.",
         f"A SOP class that is rejected without saying that it is not known (result 1 or 2 of "
         f"its presentation context) is proposed {sending.FEW_ATTEMPTS} times, then taken for "
         "refused.",
