@@ -29,9 +29,9 @@ NOT_OFFERED = (
         ("EVT_USER_ID", "UserIdentityNegotiation"),
     ),
     Absent(
-        "Query and retrieve (C-FIND, C-MOVE, C-GET), as user or provider",
-        "Missing images are not fetched, and results are pushed, not offered.",
-        (r"1\.2\.840\.10008\.5\.1\.4\.1\.2\.[123]\.", "QueryRetrieve", "send_c_(find|move|get)"),
+        "Query and retrieve (C-FIND, C-MOVE, C-GET) as a provider",
+        "Results are pushed, not offered.",
+        ("EVT_C_FIND", "EVT_C_GET", "EVT_C_MOVE"),
     ),
     Absent(
         "Modality Worklist, Modality Performed Procedure Step",

@@ -2,7 +2,16 @@
 
 from collections.abc import Iterator
 
-from node.documents import acceptance, commitment, network, results, selection, storing, trail
+from node.documents import (
+    acceptance,
+    commitment,
+    network,
+    querying,
+    results,
+    selection,
+    storing,
+    trail,
+)
 from node.documents.absent import NOT_OFFERED
 from node.documents.markdown import bullets, document, heading, table
 from node.documents.objects import kinds_sent
@@ -83,9 +92,11 @@ def _implementation(site: Site) -> Iterator[str]:
     yield bullets(
         "*Receive*: images are kept as they came. Success is answered when file and index are on "
         "the disk.",
-        f"*Complete*: a study is complete {completion.quiet_after_release_seconds:g} s after the "
-        f"sender's association ended, {completion.quiet_without_release_seconds:g} s after the "
-        "last image of an association that stays open, and at the latest "
+        "*Complete*: a study is complete at once when its images prove that none is to come "
+        "(section 2.1); else "
+        f"{completion.quiet_after_release_seconds:g} s after the sender's association ended, "
+        f"{completion.quiet_without_release_seconds:g} s after the last image of an "
+        "association that stays open, and at the latest "
         f"{completion.deadline_seconds:g} s after its first image.",
         "*Analyse*: one series is chosen, checked and segmented. Each complete study ends in "
         "results of exactly one outcome (section 9), also one that cannot be analysed.",
@@ -94,6 +105,12 @@ def _implementation(site: Site) -> Iterator[str]:
         "analysed, new objects follow, and the report names its predecessor (Predecessor "
         "Documents Sequence).",
     )
+    yield heading("2.1 When images prove that none is to come", level=3)
+    yield (
+        "If `completion.by_evidence` is set, which is the default, a study is complete when all of "
+        "this holds:"
+    )
+    yield querying.completeness(site)
 
 
 def _accepting(site: Site) -> Iterator[str]:
