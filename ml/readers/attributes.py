@@ -4,13 +4,14 @@ Senders leave attributes out, leave them empty, or fill them with what their val
 forbids. Readers ask here and decide for themselves what is needed.
 """
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
+
+LARGEST_NUMBER = 1e15
+"""Numbers beyond are none that an image has, and would overflow where they are computed with."""
 
 
 def text_of(header: Dataset, keyword: str) -> str:
@@ -30,7 +31,7 @@ def values_of(header: Dataset, keyword: str) -> tuple[str, ...]:
 
 
 def number_of(header: Dataset, keyword: str) -> float | None:
-    """Finite value of a numeric attribute, the first of a list."""
+    """Value of a numeric attribute within `LARGEST_NUMBER`, the first of a list."""
     numbers = _numbers(header.get(keyword))
     return numbers[0] if numbers else None
 
@@ -42,7 +43,7 @@ def whole_of(header: Dataset, keyword: str) -> int | None:
 
 
 def vector_of(header: Dataset, keyword: str, length: int) -> NDArray[np.float64] | None:
-    """Values of a numeric attribute that has exactly so many, all finite."""
+    """Values of a numeric attribute that has exactly so many, all within `LARGEST_NUMBER`."""
     numbers = _numbers(header.get(keyword))
     if numbers is None or len(numbers) != length:
         return None
@@ -63,7 +64,7 @@ def _numbers(value: object) -> list[float] | None:
             number = float(str(part))
         except ValueError:
             return None
-        if not math.isfinite(number):
+        if not abs(number) <= LARGEST_NUMBER:  # also what is no number
             return None
         numbers.append(number)
     return numbers

@@ -5,6 +5,7 @@ Used by the fuzz targets and by the property tests alike.
 
 import hashlib
 import io
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -182,5 +183,6 @@ class Eavesdropper(io.TextIOBase):
 
 
 def eavesdrop() -> None:
-    """Write the log of this process as the node does, with an ear on it."""
+    """Write the log of this process as the node does, with an ear on it; no number overflows."""
+    warnings.simplefilter("error", RuntimeWarning)
     configure("DEBUG", stream=Eavesdropper())

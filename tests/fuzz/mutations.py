@@ -19,6 +19,8 @@ REPRESENTATIONS = (
     b"OV", b"OW", b"PN", b"SH", b"SL", b"SQ", b"SS", b"ST", b"SV", b"TM", b"UC", b"UI", b"UL",
     b"UN", b"UR", b"US", b"UT", b"UV", b"\0\0", b"zz", b"ZZ", b"\xff\xff",
 )  # fmt: skip
+NUMBERS = (b"DS", b"FD", b"IS", b"SV", b"UV")
+"""Value representations that hold larger numbers than most attributes should."""
 VALUES = (
     b"", b"\0", b" ", b"\\", b"\\\\\\", b"0", b"-1", b"1", b"8", b"9" * 16, b"9" * 400, b"1e308",
     b"-1e308", b"1e-320", b"nan", b"inf", b"0x10", b"1\\0\\0\\0\\1\\0", b"0\\0\\0", b"1\\2", b"CT",
@@ -27,6 +29,7 @@ VALUES = (
     b"1.2.840.10008.5.1.4.1.1.2", b"1.2.840.10008.1.2.1.99", b"1." * 40, b"\xff\xff",
     b"\xff\xff\xff\xff", b"\x00\x80", b"\x10\0", b"\1\0", b"\x1b$B\xff", b"\xc3\x28", b"a" * 70,
 )  # fmt: skip
+DOUBLES = (0.0, -1.0, 1e-320, 1e16, 1e38, -1e200, 1e308, float("nan"), float("inf"))
 LENGTHS = (0, 1, 2, 0x7F, 0xFFFE, 0xFFFF, 0x10000, 0x7FFFFFFF, 0xFFFFFFFE, 0xFFFFFFFF)
 DEEPEST = 40
 
@@ -95,12 +98,14 @@ def spoilt(content: bytes, random: Random) -> bytes:
 
 
 def _value(random: Random) -> bytes:
-    kind = random.randrange(6)
+    kind = random.randrange(8)
     if kind == 0:
         return bytes(random.randrange(256) for _ in range(random.randrange(24)))
     if kind == 1:
         return struct.pack("<H", random.randrange(1 << 16))
     if kind == 2:
+        return struct.pack("<d", random.choice(DOUBLES))
+    if kind == 3:
         parts = [random.choice(VALUES) for _ in range(random.randint(2, 7))]
         return b"\\".join(parts)
     return random.choice(VALUES)
@@ -116,7 +121,8 @@ def _revalue_what_is_looked_at(elements: list[Element], random: Random) -> None:
     places = [at for at, element in enumerate(elements) if element.tag in looked_at]
     if places:
         at = random.choice(places)
-        elements[at] = replace(elements[at], value=_value(random))
+        vr = random.choice(NUMBERS) if random.random() < 0.2 else elements[at].vr
+        elements[at] = replace(elements[at], vr=vr, value=_value(random))
 
 
 def _spoil_value(elements: list[Element], random: Random) -> None:

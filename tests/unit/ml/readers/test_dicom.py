@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.uid import (
     EnhancedCTImageStorage,
     JPEG2000Lossless,
@@ -221,3 +221,29 @@ def test_an_enhanced_image_without_a_description_of_its_frames_is_refused(tmp_pa
     image.PixelData = image.PixelData * 2
     with pytest.raises(UnreadableInputError, match="2 frames and 1 descriptions"):
         read_series(write([image], tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("PixelPaddingValue", "1e308"),
+        ("PixelPaddingRangeLimit", "-1e20"),
+        ("RescaleSlope", "1e308"),
+        ("RescaleIntercept", "-1e308"),
+        ("ImagePositionPatient", "0\\0\\1e308"),
+        ("ImageOrientationPatient", "1\\0\\0\\0\\1e308\\0"),
+        ("PixelSpacing", "1e308\\1e308"),
+        ("SliceThickness", "1e308"),
+    ],
+)
+def test_absurd_numbers_count_as_absent_and_overflow_nowhere(
+    tmp_path: Path, keyword: str, value: str
+) -> None:
+    images = head_series(SMALL, PixelPaddingValue=0)
+    for image in images:
+        image[keyword] = DataElement(keyword, "DS", value.split("\\"))
+    files = write(images, tmp_path)
+    try:
+        read_series(files)
+    except InputError as error:
+        assert error.reason is Reason.FORMAT  # noqa: PT017 - either end is right
