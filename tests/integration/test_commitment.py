@@ -39,7 +39,7 @@ from tests.support.committing import (
     tell,
 )
 from tests.support.destinations import settings_for
-from tests.support.pacs import free_port
+from tests.support.pacs import COMPREHENSIVE_3D_SR, free_port
 from tests.support.result_inputs import MODEL, NODE
 from tests.support.waiting import eventually
 
@@ -351,6 +351,27 @@ def test_a_repeated_answer_changes_nothing(site: Maker) -> None:
         assert tell(association, lost) == 0x0000
     assert there.states() == BOTH_SENT
     assert there.are_all(CommitmentState.COMMITTED)
+
+
+def test_a_repeated_denial_is_acted_on_once(site: Maker) -> None:
+    with running_archive(way="never") as archive:
+        there = site(archive.peer, wait=0.1)
+        there.send()
+    duplicate = nothing(FailureReason.DUPLICATE_TRANSACTION_UID)(archive.requests[0])
+    there.answers.take(duplicate, ae_title="PACS")
+    there.answers.take(duplicate, ae_title="PACS")
+    assert there.num_attempts_waiting() == 1
+
+
+def test_what_arrived_is_asked_for_when_the_rest_is_dead(site: Maker) -> None:
+    with running_archive(refuses=(COMPREHENSIVE_3D_SR,)) as archive:
+        there = site(archive.peer)
+        there.send()
+        assert there.states() == [DeliveryState.SENT, DeliveryState.DEAD]
+        assert there.num_attempts_waiting() == 1
+        there.send(attempt=2)
+    assert there.commitments() == [CommitmentState.COMMITTED, CommitmentState.NOT_ASKED]
+    assert len(archive.stored) == 1
 
 
 def test_a_report_that_makes_no_sense_is_refused(site: Maker) -> None:

@@ -55,6 +55,8 @@ class Archive:
         What it commits to.
     status
         How it answers N-ACTION.
+    refuses
+        SOP classes that it accepts and does not store.
     stored
         SOP Instance UIDs that it got, a repetition each time.
     requests
@@ -68,6 +70,7 @@ class Archive:
     way: Way = "same"
     judge: Callable[[Request], Report] = everything
     status: int = 0x0000
+    refuses: tuple[str, ...] = ()
     stored: list[str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     told: list[int] = field(default_factory=list)
@@ -113,43 +116,17 @@ def running_archive(
     """Run an archive on loopback; without `offers` it knows nothing of commitment."""
     hardening.install()
     ae = AE(ae_title=ae_title)
-    ae.add_supported_context("1.2.840.10008.1.1")
-    for sop_class_uid in RESULT_CLASSES:
+    for sop_class_uid in ("1.2.840.10008.1.1", *RESULT_CLASSES):
         ae.add_supported_context(sop_class_uid, list(SYNTAXES))
     if offers:
         ae.add_supported_context(STORAGE_COMMITMENT, list(SYNTAXES))
     archive = Archive(Peer(ae_title, "127.0.0.1", port), **ways)  # type: ignore[arg-type]
-    due: dict[Association, Request] = {}
-    threads: list[threading.Thread] = []
-
-    def store(event: Event) -> int:
-        archive.stored.append(str(event.request.AffectedSOPInstanceUID))
-        return 0x0000
-
-    def act(event: Event) -> tuple[int, None]:
-        request = read_request(event.action_information)
-        archive.requests.append(request)
-        if archive.way != "never" and archive.status == 0x0000:
-            due[event.assoc] = request
-        return archive.status, None
-
-    def note_sent(event: Event) -> None:
-        # the response to the N-ACTION is on its way: the report may follow
-        request = due.pop(event.assoc, None)
-        if request is not None:
-            association = event.assoc if archive.way == "same" else None
-            thread = threading.Thread(target=archive.answer, args=(request, association))
-            threads.append(thread)
-            thread.start()
-
-    def count(_: Event) -> None:
-        archive.num_associations += 1
-
+    answering = _Answering(archive)
     handlers = [
-        (evt.EVT_ACCEPTED, count),
-        (evt.EVT_C_STORE, store),
-        (evt.EVT_N_ACTION, act),
-        (evt.EVT_PDU_SENT, note_sent),
+        (evt.EVT_ACCEPTED, answering.count),
+        (evt.EVT_C_STORE, answering.store),
+        (evt.EVT_N_ACTION, answering.act),
+        (evt.EVT_PDU_SENT, answering.note_sent),
     ]
     server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=list(handlers))
     assert server is not None
@@ -157,9 +134,47 @@ def running_archive(
     try:
         yield archive
     finally:
-        for thread in threads:
-            thread.join()
+        answering.end()
         server.shutdown()
+
+
+class _Answering:
+    """What an archive does when it is called."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._due: dict[Association, Request] = {}
+        self._threads: list[threading.Thread] = []
+
+    def count(self, _: Event) -> None:
+        self._archive.num_associations += 1
+
+    def store(self, event: Event) -> int:
+        if event.request.AffectedSOPClassUID in self._archive.refuses:
+            return 0xA900
+        self._archive.stored.append(str(event.request.AffectedSOPInstanceUID))
+        return 0x0000
+
+    def act(self, event: Event) -> tuple[int, None]:
+        archive = self._archive
+        request = read_request(event.action_information)
+        archive.requests.append(request)
+        if archive.way != "never" and archive.status == 0x0000:
+            self._due[event.assoc] = request
+        return archive.status, None
+
+    def note_sent(self, event: Event) -> None:
+        # the response to the N-ACTION is on its way: the report may follow
+        request = self._due.pop(event.assoc, None)
+        if request is not None:
+            association = event.assoc if self._archive.way == "same" else None
+            thread = threading.Thread(target=self._archive.answer, args=(request, association))
+            self._threads.append(thread)
+            thread.start()
+
+    def end(self) -> None:
+        for thread in self._threads:
+            thread.join()
 
 
 def ask(
