@@ -179,6 +179,17 @@ def contexts_for(files: Iterable[StoreFile]) -> list[PresentationContext]:
     return contexts
 
 
+def _entity(caller: Caller) -> HardAE:
+    hardening.install()
+    timeouts = caller.timeouts
+    ae = HardAE(caller.ae_title)
+    ae.connection_timeout = timeouts.connection_seconds
+    ae.acse_timeout = timeouts.acse_seconds
+    ae.dimse_timeout = timeouts.dimse_seconds
+    ae.network_timeout = timeouts.network_seconds
+    return ae
+
+
 @contextlib.contextmanager
 def associated(
     peer: Peer,
@@ -209,15 +220,8 @@ def associated(
     """
     if peer.tls and caller.tls is None:
         raise SettingsError(f"{peer} speaks TLS: tls.certificate and its key are needed")
-    hardening.install()
-    timeouts = caller.timeouts
-    ae = HardAE(caller.ae_title)
-    ae.connection_timeout = timeouts.connection_seconds
-    ae.acse_timeout = timeouts.acse_seconds
-    ae.dimse_timeout = timeouts.dimse_seconds
-    ae.network_timeout = timeouts.network_seconds
     try:
-        association = ae.associate(
+        association = _entity(caller).associate(
             peer.host,
             peer.port,
             contexts=list(contexts),
