@@ -489,7 +489,7 @@ def test_a_deliverer_that_ends_between_request_and_answer_is_not_missed(site: Ma
         there = site(
             archive.peer,
             wait=0.1,
-            times={"timeout_hours": 3.0 / 3600},
+            times={"timeout_hours": 1.0 / 3600},
             delivery={"first_retry_seconds": 0.1, "longest_retry_seconds": 0.1},
         )
         with there.database.begin() as transaction:
@@ -502,7 +502,7 @@ def test_a_deliverer_that_ends_between_request_and_answer_is_not_missed(site: Ma
             with reporting(there.peer, "PACS") as association:
                 assert tell(association, lost) == 0x0000
         with there.delivering("deliver-second"):
-            # sent again, asked again, and after three seconds without an answer asked once more
+            # sent again, asked again, and after a second without an answer asked once more
             eventually(lambda: len(archive.requests) == 3)
             there.answers.take(everything(archive.requests[1]), ae_title="PACS")
             eventually(lambda: there.are_all(CommitmentState.COMMITTED))
