@@ -248,7 +248,10 @@ class Commitments:
         )
         reopened = tuple(as_record(DeliveryRecord, *rows) for rows in self._session.execute(query))
         self._set(
-            [each.id for each in reopened], commitment=CommitmentState.NOT_ASKED, opened_at=now
+            [each.id for each in reopened],
+            commitment=CommitmentState.NOT_ASKED,
+            opened_at=now,
+            next_attempt_at=now,
         )
         return reopened
 

@@ -2,7 +2,7 @@
 
 A request is recorded and answered at once; what it asks is answered by a report on a new
 association. The node commits to what its index knows and its disk holds at that moment. It is a
-cache: what is removed from it later, by hand or by `node.upkeep`, was committed to all the same.
+cache: what is removed from it later, by hand or by `node.retention`, was committed to all the same.
 """
 
 import logging
