@@ -220,7 +220,7 @@ class Admissions:
             return Rejection.CALLED_AE_TITLE
         with self._lock:
             # half-open connections are associations to pynetdicom, and none here
-            self._admitted = {a: who for a, who in self._admitted.items() if a.is_alive()}
+            self._admitted = {a: who for a, who in self._admitted.items() if _is_served(a)}
             if len(self._admitted) >= self._most:
                 return Rejection.TOO_MANY
             self._admitted[association] = known
@@ -232,6 +232,12 @@ class Admissions:
         """As whom an association was let in; None if it was not."""
         with self._lock:
             return self._admitted.get(association)
+
+
+def _is_served(association: Association) -> bool:
+    """Whether it may still ask for something; its threads may take a little longer to end."""
+    is_over = association.is_released or association.is_aborted
+    return association.is_alive() and not is_over
 
 
 def _request(association: Association) -> A_ASSOCIATE:

@@ -15,6 +15,7 @@ half-open connections count as associations         `node.admission.Admissions`
 a fault ends a thread and leaves its connection     `HardProvider`, `HardAssociation`
 a connection that ended waits for the ACSE time     `HardProvider`: its association is told at once
 a refused connection leaves its socket open         `HardSocket.connect`
+a quick rejection is taken for a lost connection    `HardSocket._is_connected`
 open associations hold up the end of the process    `HardServer.shutdown` waits for answers alone
 threads look at queues and sockets every ms         `HardProvider`: sleeps until there is something
 each image goes through two threads and six copies  `HardProvider`: one thread, one copy

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -47,6 +48,8 @@ class HardSocket(AssociationSocket):
         found wrong with a certificate.
     """
 
+    _is_open = _was_open = False
+
     def __init__(
         self,
         assoc: Association,
@@ -61,6 +64,21 @@ class HardSocket(AssociationSocket):
         self._arrival = Arrival(limits, room)
         self._pdu_type: PDUType | None = None
         self._end = 0.0
+
+    @property
+    def _is_connected(self) -> bool:
+        """Whether the connection is open; to others than its own thread, whether it ever was.
+
+        An association that was requested looks once whether it is connected. A peer that rejects it
+        quickly has closed the connection by then, and would be taken for one that is not there.
+        """
+        is_own = threading.current_thread() is self.assoc.dul
+        return self._is_open if is_own else self._was_open
+
+    @_is_connected.setter
+    def _is_connected(self, is_open: bool) -> None:
+        self._is_open = is_open
+        self._was_open = self._was_open or is_open
 
     @property
     def ready(self) -> bool:

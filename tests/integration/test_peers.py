@@ -1,12 +1,16 @@
 """C-ECHO and negotiation against a real SCP."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pynetdicom.association import Association
 
 from config.errors import PeerRefusedError, PeerUnavailableError
+from node.hardening import HardSocket
 from node.peers import Caller, Peer, StoreFile, Timeouts, contexts_for, echo
 from tests.support.pacs import SEGMENTATION, free_port, running_pacs
+from tests.support.waiting import eventually
 
 TIMEOUTS = Timeouts(connection_seconds=2, acse_seconds=2, dimse_seconds=2, network_seconds=5)
 RLE = "1.2.840.10008.1.2.5"
@@ -49,3 +53,25 @@ def test_more_kinds_than_an_association_holds_are_refused() -> None:
     files = [StoreFile(Path("a"), f"1.2.3.{k}", RLE) for k in range(65)]
     with pytest.raises(PeerRefusedError, match="130 presentation contexts"):
         contexts_for(files)
+
+
+def test_a_rejection_counts_also_when_the_connection_is_closed_by_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The association looks whether it is connected when all is over already."""
+    begin = HardSocket.__init__
+
+    def begin_late(self: HardSocket, assoc: Association, **others: Any) -> None:
+        begin(self, assoc, **others)
+        if assoc.is_requestor:
+            ready, wait = self._ready, self._ready.wait
+            monkeypatch.setattr(
+                ready, "wait", lambda: wait() and eventually(lambda: not assoc.dul.is_alive())
+            )
+
+    monkeypatch.setattr(HardSocket, "__init__", begin_late)
+    with (
+        running_pacs(calling_ae_titles=("SOMEBODY",)) as pacs,
+        pytest.raises(PeerRefusedError, match="does not know our AE title"),
+    ):
+        echo(pacs.peer, caller=Caller("MIDLINE", TIMEOUTS))
