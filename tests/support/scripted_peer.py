@@ -45,9 +45,10 @@ class Conversation:
                 return body
 
     def reject(self, result: int, source: int, reason: int) -> None:
-        """Answer A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
+        """Answer A-ASSOCIATE-RJ (PS3.8 9.3.4), and let the caller close the connection."""
         self.wait_for(ASSOCIATE_RQ)
         self.send(ASSOCIATE_RJ, bytes((0, result, source, reason)))
+        self.receive()
 
     def abort(self) -> None:
         """Send A-ABORT as the service user (PS3.8 9.3.8)."""
