@@ -186,7 +186,9 @@ def test_a_step_that_keeps_failing_goes_on_to_its_report(
     assert steps.calls[3] == ("encode", 7, {"failure": "RESOURCE", "retry": True})
 
 
-def test_deliveries_commitments_and_failure_reports_share_a_queue(database: Database, queues: Queues) -> None:
+def test_deliveries_commitments_and_failure_reports_share_a_queue(
+    database: Database, queues: Queues
+) -> None:
     steps = Recorder()
     opened = datetime(2026, 3, 1, tzinfo=UTC)
     with database.begin() as transaction:
