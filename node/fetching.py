@@ -144,12 +144,12 @@ class Inquirer:
 
     def _line_of(self, archive: QuerySettings) -> "SimpleQueue[StudyRecord | None]":
         """Find the questions to an archive; the first one starts the thread that asks them."""
-        peer = Peer(archive.ae_title, archive.host, archive.port, tls=archive.tls)
+        peer = _peer_of(archive)
         if peer not in self._lines:
             line = self._lines[peer] = SimpleQueue()
             thread = threading.Thread(
                 target=self._work_off,
-                args=(line, peer, archive.retrieve),
+                args=(line,),
                 name="inquirer",
                 daemon=True,
             )
@@ -157,14 +157,14 @@ class Inquirer:
             thread.start()
         return self._lines[peer]
 
-    def _work_off(self, line: "SimpleQueue[StudyRecord | None]", peer: Peer, retrieve: str) -> None:
+    def _work_off(self, line: "SimpleQueue[StudyRecord | None]") -> None:
         while (study := line.get()) is not None:
             with self._lock:
                 inquiry = self._inquiries.get(study.id)
             if inquiry is None:
                 continue
             with log_scope(study=study.id):
-                self._note(study, self._asked(study, inquiry, peer, retrieve))
+                self._note(study, self._asked(study, inquiry))
             self._associations.announce(frozenset((study.id,)))
 
     def _note(self, study: StudyRecord, inquiry: Inquiry) -> None:
@@ -172,18 +172,19 @@ class Inquirer:
             if study.id in self._inquiries:
                 self._inquiries[study.id] = inquiry
 
-    def _asked(self, study: StudyRecord, inquiry: Inquiry, peer: Peer, retrieve: str) -> Inquiry:
+    def _asked(self, study: StudyRecord, inquiry: Inquiry) -> Inquiry:
         """Ask once; a failure only means that the answer is still open."""
         num_fetches, is_answered, is_equal = inquiry.num_fetches, False, False
         try:
-            held = self._held(study)
+            archive = self._archives[study.calling_ae_title]
+            peer, held = _peer_of(archive), self._held(study)
             listed, count = self._count(study, held, peer)
             is_answered, is_equal = True, count == len(held)
             missing = {series: uids - held for series, uids in listed.items() if uids - held}
-            if missing and retrieve != "NONE" and num_fetches < MOST_FETCHES:
+            if missing and archive.retrieve != "NONE" and num_fetches < MOST_FETCHES:
                 num_fetches += 1
                 with self._resumed(study):
-                    self._fetch(study, missing, peer, retrieve)
+                    self._fetch(study, missing, peer, archive.retrieve)
         except MidlineError as error:
             logger.warning("an archive was not asked to the end: %s", error)
         except Exception as error:  # noqa: BLE001 - whatever foreign bytes make of pynetdicom
@@ -290,3 +291,7 @@ class Inquirer:
             logger.warning("answered 0x%04X: %s", status, comment)
             return answer(status, comment)
         return answer(StoreStatus.SUCCESS)
+
+
+def _peer_of(archive: QuerySettings) -> Peer:
+    return Peer(archive.ae_title, archive.host, archive.port, tls=archive.tls)

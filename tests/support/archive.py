@@ -37,8 +37,8 @@ class Held:
         Whether it tells numbers of images.
     move_port
         Where its C-MOVE sends to.
-    before
-        Called before each C-FIND is answered.
+    before, before_get
+        Called before each C-FIND, each C-GET is answered.
     """
 
     peer: Peer
@@ -49,6 +49,7 @@ class Held:
     is_counting: bool = True
     move_port: int = 0
     before: Callable[[], object] = lambda: None
+    before_get: Callable[[], object] = lambda: None
 
     def find(self, event: Event) -> Answers:
         """Answer a C-FIND at the level of series or images."""
@@ -81,6 +82,7 @@ class Held:
     def get(self, event: Event) -> Iterator[object]:
         """Answer a C-GET with the images that were asked for."""
         images = self._asked(event.identifier)
+        self.before_get()
         yield len(images)
         if self.final.get("C-GET"):
             yield self.final["C-GET"], None
