@@ -28,7 +28,7 @@ test-fast: install  ## Unit tests only
 	$(BIN)/pytest --quiet --numprocesses $(JOBS) --dist worksteal tests/unit
 
 test-peers: install  ## Tests against third-party DICOM software; see tests/peers
-	$(BIN)/pytest --quiet -m peers
+	$(BIN)/pytest --quiet -m peers --numprocesses $(JOBS) --dist loadfile
 
 fuzz: install  ## Foreign bytes at both doors, FUZZ_SECONDS each; see tests/fuzz
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[fuzz]'
