@@ -130,7 +130,7 @@ def shared_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 @pytest.fixture
 def rig(shared_rig: Rig) -> Rig:
     archive = shared_rig.archive
-    archive.levels.clear()
+    archive.finds.clear()
     archive.retrieved.clear()
     archive.final.clear()
     archive.is_counting = True
@@ -158,7 +158,7 @@ def test_equal_counts_complete_a_study_that_is_no_head(rig: Rig) -> None:
     rig.archive.images += images
     store(rig.node.peer, images, ae_title="GETS")
     assert len(rig.node.completed(images[0].StudyInstanceUID).instances) == 3
-    assert rig.archive.levels == ["SERIES"]
+    assert rig.archive.levels(images[0].StudyInstanceUID) == ["SERIES"]
 
 
 def test_an_archive_that_does_not_count_is_asked_for_the_images(rig: Rig) -> None:
@@ -167,7 +167,7 @@ def test_an_archive_that_does_not_count_is_asked_for_the_images(rig: Rig) -> Non
     rig.archive.is_counting = False
     store(rig.node.peer, images, ae_title="GETS")
     rig.node.completed(images[0].StudyInstanceUID)
-    assert rig.archive.levels == ["SERIES", "IMAGE"]
+    assert rig.archive.levels(images[0].StudyInstanceUID) == ["SERIES", "IMAGE"]
     assert rig.archive.retrieved == []
 
 
@@ -196,7 +196,7 @@ def test_a_whole_head_of_which_the_archive_has_more_is_not_complete(rig: Rig) ->
 
     eventually(lambda: told() == (15, "C-FIND of ARCHIVE"))
     # asked again, it still says so
-    eventually(lambda: len(rig.archive.levels) >= 3)
+    eventually(lambda: len(rig.archive.levels(images[0].StudyInstanceUID)) > 3)
     assert is_receiving(rig.node, images)
     assert rig.archive.retrieved == []
 
@@ -216,23 +216,29 @@ def test_a_sender_that_is_faster_than_its_archive_contradicts_nothing(rig: Rig) 
         assert transaction.studies.conflicts() == ()
 
 
-def test_what_cannot_be_learned_or_fetched_is_left_to_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_cannot_be_fetched_is_asked_for_no_more(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("node.fetching.FIRST_PAUSE", timedelta(seconds=0.1))
-    unknown, withheld = head("unknown"), head("withheld")
-    with running(tmp_path, quiet_after_release_seconds=6.0) as rig:
-        rig.archive.images += [*withheld, *head("withheld/2")[:1]]
-        rig.archive.final["C-GET"] = 0xA702
-        store(rig.node.peer, withheld, ae_title="GETS")
-        complete = rig.node.completed(withheld[0].StudyInstanceUID)
-        assert complete.evidence == "association ended, and quiet since"
-        assert len(rig.archive.retrieved) == MOST_FETCHES
+    monkeypatch.setattr("node.fetching.FIRST_PAUSE", timedelta(0))
+    images = head("withheld/1")
+    rig.archive.images += [*images, *head("withheld/2")[:1]]
+    rig.archive.final["C-GET"] = 0xA702
+    store(rig.node.peer, images, ae_title="GETS")
+    study = images[0].StudyInstanceUID
+    eventually(lambda: rig.archive.levels(study).count("SERIES") > MOST_FETCHES + 1)
+    assert is_receiving(rig.node, images)
+    assert len(rig.archive.retrieved) == MOST_FETCHES
+
+
+def test_what_cannot_be_learned_is_left_to_time(tmp_path: Path) -> None:
+    images = head("unknown")
+    with running(tmp_path, quiet_after_release_seconds=1.0) as rig:
+        rig.archive.images += images
         rig.archive.final["C-FIND"] = 0xC001
-        store(rig.node.peer, unknown, ae_title="ASKS")
-        complete = rig.node.completed(unknown[0].StudyInstanceUID)
-        assert complete.evidence == "association ended, and quiet since"
-        assert len(complete.instances) == len(unknown)
+        store(rig.node.peer, images, ae_title="ASKS")
+        complete = rig.node.completed(images[0].StudyInstanceUID)
+    assert complete.evidence == "association ended, and quiet since"
+    assert len(complete.instances) == len(images)
 
 
 def test_a_peer_that_is_away_is_told_by_its_address() -> None:

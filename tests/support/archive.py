@@ -29,8 +29,8 @@ class Held:
         That it counts and sends.
     final
         Status of the last response to a service that is asked for, by its name.
-    levels
-        Of the C-FIND requests, in their order.
+    finds
+        Level and study of the C-FIND requests, in their order.
     retrieved
         SOP Instance UIDs that were asked for, by C-GET or C-MOVE.
     is_counting
@@ -44,18 +44,22 @@ class Held:
     peer: Peer
     images: list[Dataset]
     final: dict[str, int] = field(default_factory=dict)
-    levels: list[str] = field(default_factory=list)
+    finds: list[tuple[str, str]] = field(default_factory=list)
     retrieved: list[str] = field(default_factory=list)
     is_counting: bool = True
     move_port: int = 0
     before: Callable[[], object] = lambda: None
     before_get: Callable[[], object] = lambda: None
 
+    def levels(self, study_instance_uid: str) -> list[str]:
+        """Levels at which a study was asked for, in their order."""
+        return [level for level, study in self.finds if study == study_instance_uid]
+
     def find(self, event: Event) -> Answers:
         """Answer a C-FIND at the level of series or images."""
         asked = event.identifier
         self.before()
-        self.levels.append(asked.QueryRetrieveLevel)
+        self.finds.append((asked.QueryRetrieveLevel, asked.StudyInstanceUID))
         images = [i for i in self.images if i.StudyInstanceUID == asked.StudyInstanceUID]
         if asked.QueryRetrieveLevel == "SERIES":
             matches = self._series(images)
