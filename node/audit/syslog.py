@@ -6,6 +6,7 @@ took everything before. Then the batch is marked; else it is sent again, so that
 twice, but none is left out and none overtakes another.
 """
 
+import contextlib
 import logging
 import os
 import socket
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from config.errors import MidlineError, PeerRefusedError, PeerUnavailableError
 from config.settings import AuditSettings
@@ -25,8 +27,11 @@ from storage.records import AuditRecord
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 BATCH = 200
 CONNECT_SECONDS = 10.0
+READ_BYTES = 1 << 14
 SEND_SECONDS = 30.0
 """For one batch to go, and for the repository to close."""
 LOOK_SECONDS = 2.0
@@ -78,14 +83,13 @@ def send(messages: Sequence[Message], repository: Repository) -> None:
     PeerRefusedError
         If one side does not accept the other's certificate.
     """
+    octets = b"".join(map(frame, messages))
     try:
-        with (
-            socket.create_connection((repository.host, repository.port), CONNECT_SECONDS) as plain,
-            repository.tls.wrap_socket(plain, server_hostname=repository.host) as connection,
-        ):
-            connection.settimeout(SEND_SECONDS)
-            connection.sendall(b"".join(map(frame, messages)))
-            _close(connection)
+        with socket.create_connection((repository.host, repository.port), CONNECT_SECONDS) as plain:
+            plain.settimeout(SEND_SECONDS)
+            channel = _Channel(plain, repository.tls, repository.host)
+            channel.write(octets)
+            channel.close()
     except OSError as error:
         if isinstance(error, ssl.SSLError) and error.reason and not isinstance(error, CUT_OFF):
             raise PeerRefusedError(
@@ -96,19 +100,59 @@ def send(messages: Sequence[Message], repository: Repository) -> None:
         ) from error
 
 
-def _close(connection: ssl.SSLSocket) -> None:
-    """Close TLS, and wait until the other side closes too: it has read everything then.
+class _Channel:
+    """TLS on a connection, closed so that the other side's answer to it is seen.
 
-    A repository that only ends its stream has read it as well; one that died with messages unread
-    resets the connection, which is an error.
+    With TLS 1.3 a certificate is refused after the handshake, by an alert that the socket of the
+    standard library takes for the end when it closes. Here the close is sent first, and what comes
+    is read then.
     """
-    try:
-        connection.unwrap()
-    except ssl.SSLEOFError:
-        return
-    except OSError as error:
-        if error.errno != 0:  # zero is an end of the stream without the close of TLS, too
-            raise
+
+    def __init__(self, plain: socket.socket, context: ssl.SSLContext, name: str) -> None:
+        self._plain, self._incoming, self._outgoing = plain, ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self._do(self._tls.do_handshake)
+
+    def write(self, octets: bytes) -> None:
+        """Write everything."""
+        self._tls.write(octets)
+        self._flush()
+
+    def close(self) -> None:
+        """Close TLS, and wait until the other side does: it has read everything then.
+
+        A repository that only ends its stream has read it as well; one that died with messages
+        unread resets the connection, which is an error like an alert.
+        """
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self._tls.unwrap()
+        with contextlib.suppress(*CUT_OFF):
+            while self._do(lambda: self._tls.read(READ_BYTES)):
+                pass  # a repository has nothing to say
+
+    def _do(self, action: Callable[[], T]) -> T:
+        """Do something for which the other side may have to say something first."""
+        while True:
+            try:
+                done = action()
+            except ssl.SSLWantReadError:
+                self._flush()
+                received = self._plain.recv(READ_BYTES)
+                if received:
+                    self._incoming.write(received)
+                else:
+                    self._incoming.write_eof()
+            except ssl.SSLError:
+                with contextlib.suppress(OSError):
+                    self._flush()  # tells the other side what is wrong
+                raise
+            else:
+                self._flush()
+                return done
+
+    def _flush(self) -> None:
+        if self._outgoing.pending:
+            self._plain.sendall(self._outgoing.read())
 
 
 class Forwarder:

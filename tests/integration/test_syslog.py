@@ -135,8 +135,11 @@ def test_nothing_goes_to_a_stranger_or_from_one(
     write(database, 0, 2)
     stranger = client_context(certificates.tls("stranger"), now=NOW)
     ours = client_context(certificates.tls(), now=NOW)
-    for context, port in ((stranger, server.port),):
-        there = Forwarder(database, Repository("localhost", port, context), is_first=lambda: True)
+    there = Forwarder(
+        database, Repository("localhost", server.port, stranger), is_first=lambda: True
+    )
+    for _ in range(20):
+        # with TLS 1.3 everything may have been written before the certificate is refused
         with pytest.raises((PeerRefusedError, PeerUnavailableError)):
             there.forward()
     with running_repository(server_context(certificates.tls("elsewhere"), now=NOW)) as other:
