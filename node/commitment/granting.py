@@ -241,7 +241,8 @@ def _note_evidence(
     """Note what a request says of the completeness of a study.
 
     Whoever asks lists what it has sent: so many images there are at least. What is missing can be
-    counted towards a study only if all the rest belongs to one.
+    counted towards a study only if all the rest belongs to one. A list of which nothing is missing
+    counts if it names all that is held: of a part, such as one series, it says nothing.
     """
     images = [each for each in references if each.sop_class_uid in image_classes]
     held = transaction.commitment_requests.held([each.sop_instance_uid for each in images])
@@ -251,9 +252,9 @@ def _note_evidence(
     num_missing = len({each.sop_instance_uid for each in images}) - len(held)
     if num_missing and len(num_held) != 1:
         return
-    for study_id in num_held:
+    for study_id, num_named in num_held.items():
         study = transaction.studies.get(study_id)
-        if study is None:
+        if study is None or (not num_missing and num_named < study.num_instances):
             continue
         count = study.num_instances + num_missing
         if count > (study.expected_instances or 0):

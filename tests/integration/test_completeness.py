@@ -6,7 +6,10 @@ from itertools import count
 import pytest
 from pydicom.dataset import Dataset
 
-from storage.records import StudyState
+from config.settings import Settings
+from node.commitment.granting import Grantor
+from node.commitment.messages import Request
+from storage.records import Reference, StudyState
 from tests.support.completing import Completing, completing
 from tests.support.ct_series import head_series, stack
 from tests.support.sender import calling, store
@@ -103,6 +106,30 @@ def test_a_count_proves_what_a_geometry_does_not(node: Completing) -> None:
     # a gap in what is there speaks against any count: these have none, and lack coverage alone
     complete = node.completed(images[0].StudyInstanceUID)
     assert complete.evidence == "5 images, as many as by somebody"
+
+
+def test_a_list_for_commitment_is_a_count_only_if_it_names_all_that_is_held(
+    node: Completing,
+) -> None:
+    images = head("committed")[:5]
+    store(node.peer, images, ae_title="COMMITS")
+    eventually(lambda: has_ended(node, images))
+
+    def commit(number: int, listed: list[Dataset]) -> int | None:
+        stores = node.stores
+        grantor = Grantor(stores.database, stores.files, stores.queues, Settings())
+        references = [Reference(CT_IMAGE, str(image.SOPInstanceUID)) for image in listed]
+        request = Request(f"2.25.{number}", tuple(references))
+        grantor.take(request, ae_title="COMMITS", image_classes=[CT_IMAGE])
+        study = node.study(images[0].StudyInstanceUID)
+        return None if study is None else study.expected_instances
+
+    assert commit(1, images[:3]) is None
+    assert commit(2, head("committed")[4:6]) == 6
+    assert is_receiving(node, images)
+    store(node.peer, head("committed")[5:6], ae_title="COMMITS")
+    complete = node.completed(images[0].StudyInstanceUID)
+    assert complete.evidence == "6 images, as many as by request for storage commitment"
 
 
 def test_another_open_association_of_the_sender_is_waited_for(node: Completing) -> None:
