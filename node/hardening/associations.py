@@ -57,6 +57,10 @@ class HardAssociation(Association):
     def _serve_request(self, msg: Any, context_id: int) -> None:
         with self.serving():
             super()._serve_request(msg, context_id)
+            if threading.current_thread() is not self:
+                # pynetdicom serves an N-EVENT-REPORT in a thread of its own, at whose end it notes
+                # that this one goes on: who waits for its pause, to release, would wait for ever
+                self._is_paused = True
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[None]:

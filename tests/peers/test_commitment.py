@@ -15,8 +15,8 @@ from node.caller import caller_of
 from node.commitment.granting import Grantor
 from node.peers import Peer
 from storage.records import CommitmentState, DeliveryState
-from tests.integration.test_commitment import CommittedSite
 from tests.integration.test_delivery import Site
+from tests.support.committed_site import CommittedSite
 from tests.support.ct_series import even_heights, head_series, stack
 from tests.support.destinations import settings_for
 from tests.support.listening import listening
