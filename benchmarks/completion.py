@@ -2,7 +2,7 @@
 
 ::
 
-    python -m benchmarks.completion --out benchmarks/results
+    python -m benchmarks.completion --out benchmarks/results/completion.json
 
 First the delay: from the last C-STORE response to the job, of studies that come on one
 association, by a sender that is not known yet and by one that is. Then what comes too early:
@@ -276,7 +276,7 @@ def main() -> None:
     parser.add_argument("--num", type=int, default=50, help="studies of the delay")
     parser.add_argument("--num-parts", type=int, default=200, help="studies in parts")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="folder of results")
+    parser.add_argument("--out", type=Path, help="file of results, JSON")
     options = parser.parse_args()
     log.configure(level="ERROR")
     templates = Templates()
@@ -301,8 +301,7 @@ def main() -> None:
     }
     text = json.dumps(described, indent=2)
     if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "completion.json").write_text(text + "\n", encoding="utf-8")
+        options.out.write_text(text + "\n", encoding="utf-8")
     print(text)
     print(report(cases))
 
