@@ -27,8 +27,14 @@ class Closing:
     def __init__(self) -> None:
         self.asked: list[tuple[int, str]] = []
 
-    def send(self, job_id: int, destination: str, attempt: int) -> None:
+    def send(self, job_id: int, destination: str, attempt: int, opened_ms: int = 0) -> None:
         raise AssertionError("nothing is to be sent")
+
+    def look_for_answer(self, commitment_id: int) -> None:
+        raise AssertionError("nothing was asked")
+
+    def report_commitment(self, request_id: int, attempt: int) -> None:
+        raise AssertionError("nobody asked")
 
     def encode_failure(self, job_id: int, reason: str) -> Json:
         self.asked.append((job_id, reason))

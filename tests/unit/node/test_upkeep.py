@@ -42,7 +42,7 @@ def test_whole_files_are_sound(store: FileStore, received: KnownFile, result: Kn
 
 
 def test_a_missing_file_is_told(store: FileStore, received: KnownFile) -> None:
-    store.remove(received.path)
+    store.path(received.path).unlink()
     assert check_files([received], store, digests=False).missing == (received.path,)
 
 

@@ -256,10 +256,13 @@ def test_native_values_need_no_process(tmp_path: Path, monkeypatch: pytest.Monke
         read_series([encoded])
 
 
-def test_nothing_is_left_of_an_interrupted_exchange() -> None:
+def test_nothing_is_left_of_an_interrupted_exchange(request: pytest.FixtureRequest) -> None:
     decoder = misbehaving("hangs", seconds=60)
     main = threading.main_thread().ident
     timer = threading.Timer(0.5, signal.pthread_kill, [main, signal.SIGINT])
+    # whoever runs tests in several processes has them ignore it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         decoder.decode(rle(VALUES), STORED)
