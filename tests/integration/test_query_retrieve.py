@@ -185,7 +185,10 @@ def test_a_mute_archive_holds_up_nobody(rig: Rig) -> None:
     rig.node.completed(images[0].StudyInstanceUID)
 
 
-def test_a_whole_head_of_which_the_archive_has_more_is_not_complete(rig: Rig) -> None:
+def test_a_whole_head_of_which_the_archive_has_more_is_not_complete(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.fetching.FIRST_PAUSE", timedelta(0))
     images, more = head("part/1"), head("part/2")[:2]
     rig.archive.images += [*images, *more]
     store(rig.node.peer, images, ae_title="ASKS")
@@ -199,6 +202,9 @@ def test_a_whole_head_of_which_the_archive_has_more_is_not_complete(rig: Rig) ->
     eventually(lambda: len(rig.archive.levels(images[0].StudyInstanceUID)) > 3)
     assert is_receiving(rig.node, images)
     assert rig.archive.retrieved == []
+    for image in more:
+        rig.archive.images.remove(image)
+    assert len(rig.node.completed(images[0].StudyInstanceUID).instances) == 13
 
 
 def test_a_sender_that_is_faster_than_its_archive_contradicts_nothing(rig: Rig) -> None:
