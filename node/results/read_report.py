@@ -151,7 +151,7 @@ def interpret_report(report: Dataset) -> ReadBack:
     UnreadableInputError
         If it is another object than a structured report of TID 1500.
     """
-    sop_class = str(report.get("SOPClassUID", ""))
+    sop_class = UID(str(report.get("SOPClassUID", "")))
     if sop_class == BasicTextSRStorage:
         raise UnreadableInputError("the file is a Basic Text SR, which carries no coded outcome")
     form = FORMS.get(sop_class)
