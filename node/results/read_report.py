@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
-from pydicom.uid import UID, BasicTextSRStorage
+from pydicom.uid import BasicTextSRStorage
 
 from config.errors import Reason, UnreadableInputError
 from ml.findings import Side
@@ -29,7 +29,7 @@ __all__ = ["Conclusion", "ReadBack", "interpret_report", "read_report"]
 
 Value = TypeVar("Value")
 
-FORMS: Mapping[UID, ReportForm] = MappingProxyType(
+FORMS: Mapping[str, ReportForm] = MappingProxyType(
     {uid: form for form, uid in REPORT_CLASSES.items() if form is not ReportForm.BASIC_TEXT}
 )
 """The classes in which the tree may stand."""
@@ -151,7 +151,7 @@ def interpret_report(report: Dataset) -> ReadBack:
     UnreadableInputError
         If it is another object than a structured report of TID 1500.
     """
-    sop_class = UID(str(report.get("SOPClassUID", "")))
+    sop_class = str(report.get("SOPClassUID", ""))
     if sop_class == BasicTextSRStorage:
         raise UnreadableInputError("the file is a Basic Text SR, which carries no coded outcome")
     form = FORMS.get(sop_class)
