@@ -93,7 +93,7 @@ def test_a_crash_around_the_request_leaves_it_to_be_made_again(
         raise KilledError
 
     with running_archive(way="never") as archive:
-        there = site(archive.peer, wait=0.1)
+        there = site(archive.peer)
         monkeypatch.setattr(Association, "send_n_action", dying)
         with pytest.raises(KilledError):
             there.send()

@@ -9,6 +9,7 @@ from typing import Literal
 from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
+from pynetdicom.transport import ThreadedAssociationServer
 
 from node import hardening
 from node.commitment.messages import (
@@ -135,7 +136,15 @@ def running_archive(
         yield archive
     finally:
         answering.end()
-        server.shutdown()
+        _end(server, wait=port != 0)
+
+
+def _end(server: ThreadedAssociationServer, *, wait: bool) -> None:
+    """End a server, which takes it half a second; only a port that is used again is waited for."""
+    thread = threading.Thread(target=server.shutdown)
+    thread.start()
+    if wait:
+        thread.join()
 
 
 class _Answering:
@@ -234,4 +243,4 @@ def running_modality(*, ae_title: str = "CT1", port: int = 0) -> Iterator[Modali
     try:
         yield modality
     finally:
-        server.shutdown()
+        _end(server, wait=port != 0)
