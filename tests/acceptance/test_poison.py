@@ -57,10 +57,13 @@ def poisoned_job(database: Database, queues: Queues) -> int:
 @pytest.mark.parametrize("options", [(), ("--forgotten",)], ids=["known", "forgotten"])
 def test_three_recoveries_are_enough(tmp_path: Path, options: tuple[str, ...]) -> None:
     with database_url(tmp_path) as url:
-        give_up(url, options)
+        job_id, asked, deaths = given_up(url, options)
+    assert asked == [(job_id, Reason.EQUIPMENT)]
+    assert 3 <= deaths <= 5
 
 
-def give_up(url: str, options: tuple[str, ...]) -> None:
+def given_up(url: str, options: tuple[str, ...]) -> tuple[int, list[tuple[int, str]], int]:
+    """Let workers die on a job until its report is asked for: job, what was asked, how many."""
     database = Database(url)
     database.upgrade()
     migrate(database)
@@ -88,5 +91,4 @@ def give_up(url: str, options: tuple[str, ...]) -> None:
         deliverer.join()
         queues.close()
         database.close()
-    assert steps.asked == [(job_id, Reason.EQUIPMENT)]
-    assert 3 <= deaths <= 5
+    return job_id, steps.asked, deaths
