@@ -229,6 +229,7 @@ def main() -> None:
         machine = describe_machine()
         hardware = f"{machine.cpu.lower().replace(' ', '-')}-{machine.cores}cores"
         stem = options.out / f"attacks_{hardware}_{datetime.now(UTC):%Y%m%d}"
+        stem.parent.mkdir(parents=True, exist_ok=True)
         stem.with_suffix(".md").write_text(text, encoding="utf-8")
         content = json.dumps([asdict(line) for line in lines], indent=1)
         stem.with_suffix(".json").write_text(content + "\n", encoding="utf-8")
