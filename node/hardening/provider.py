@@ -186,7 +186,8 @@ class HardProvider(DULServiceProvider):
             leave()
         if association.is_acceptor:
             # it may still wait for a request, and takes this for the end of its patience
-            self.to_user_queue.put(None)  # type: ignore[arg-type]
+            wake: Any = self.to_user_queue
+            wake.put(None)
         self._bell.close()
 
 
