@@ -111,7 +111,9 @@ def record(place: Workplace, job_id: int, encoded: Json) -> None:
             now=now,
         )
         for name in record_results(transaction, job_id, encoded["results"], now=now):
-            place.queues.deliver(transaction.session, job_id, name, opened_at=now)
+            place.queues.deliver(
+                transaction.session, job_id, name, opened_at=now, priority=job.priority
+            )
         logger.info("ended as %s", encoded["outcome"])
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from storage.records import JobRecord, JobState
+from storage.records import JobRecord, JobState, Priority
 from storage.tables import CompletionRow, JobRow, StudyRow, as_record
 
 OPEN = (JobState.QUEUED, JobState.RUNNING)
@@ -21,7 +21,14 @@ class Jobs:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def create(self, study_id: int, generation: int, *, now: datetime) -> JobRecord:
+    def create(
+        self,
+        study_id: int,
+        generation: int,
+        *,
+        now: datetime,
+        priority: Priority = Priority.ROUTINE,
+    ) -> JobRecord:
         """Enter the job of a generation, in the transaction that completes it.
 
         Raises
@@ -35,6 +42,7 @@ class Jobs:
             generation=generation,
             run=1,
             state=JobState.QUEUED,
+            priority=priority,
             attempts=0,
             created_at=now,
         )
@@ -59,6 +67,13 @@ class Jobs:
             started_at=now,
         )
 
+    def prioritise(self, job_id: int, priority: Priority) -> JobRecord | None:
+        """Note whether a job starts before others; None if it is not queued any more.
+
+        The queue has its own order: `node.engine.Queues.prioritise`, in the same transaction.
+        """
+        return self._move(job_id, from_states=(JobState.QUEUED,), priority=priority)
+
     def note_selection(self, job_id: int, selection_json: str) -> None:
         """Note which series a running job chose, and why the others were not."""
         self._move(job_id, from_states=(JobState.RUNNING,), selection_json=selection_json)
@@ -73,6 +88,7 @@ class Jobs:
         model: str | None = None,
         findings_json: str | None = None,
         analysed_json: str | None = None,
+        stages_json: str | None = None,
         now: datetime,
     ) -> JobRecord | None:
         """Note that the report exists, in the transaction that records the results.
@@ -92,13 +108,21 @@ class Jobs:
             model=model,
             findings_json=findings_json,
             analysed_json=analysed_json,
+            stages_json=stages_json,
             finished_at=now,
         )
 
-    def fail(self, job_id: int, *, message: str, now: datetime) -> JobRecord | None:
+    def fail(
+        self, job_id: int, *, message: str, stages_json: str | None = None, now: datetime
+    ) -> JobRecord | None:
         """Note that no report can be written; None if the job has ended before."""
         return self._move(
-            job_id, from_states=OPEN, state=JobState.FAILED, message=message, finished_at=now
+            job_id,
+            from_states=OPEN,
+            state=JobState.FAILED,
+            message=message,
+            stages_json=stages_json,
+            finished_at=now,
         )
 
     def cancel(self, job_id: int, *, now: datetime) -> JobRecord | None:
@@ -130,6 +154,7 @@ class Jobs:
             findings_json=None,
             analysed_json=None,
             selection_json=None,
+            stages_json=None,
             started_at=None,
             finished_at=None,
         )
@@ -145,10 +170,27 @@ class Jobs:
         state: JobState | None = None,
         outcome: str | None = None,
         study_id: int | None = None,
+        sender: str | None = None,
+        since: datetime | None = None,
+        before: int | None = None,
         limit: int = 100,
         offset: int = 0,
     ) -> tuple[JobRecord, ...]:
-        """List jobs, the latest first."""
+        """List jobs, the latest first.
+
+        Parameters
+        ----------
+        state, outcome, study_id
+            Only jobs in this state, with this outcome, of this study.
+        sender
+            Only jobs of studies that came from this application entity.
+        since
+            Only jobs of generations that were complete then or later.
+        before
+            Only jobs with a lower number: where a page ended.
+        limit, offset
+            At most so many, after so many.
+        """
         query = _selected().order_by(JobRow.id.desc())
         if state is not None:
             query = query.where(JobRow.state == state)
@@ -156,8 +198,21 @@ class Jobs:
             query = query.where(JobRow.outcome == outcome)
         if study_id is not None:
             query = query.where(JobRow.study_id == study_id)
+        if sender is not None:
+            query = query.where(StudyRow.calling_ae_title == sender)
+        if since is not None:
+            query = query.where(JobRow.created_at >= since)
+        if before is not None:
+            query = query.where(JobRow.id < before)
         found = self._session.execute(query.limit(limit).offset(offset))
         return tuple(map(_job_record, found))
+
+    def oldest_open(self) -> JobRecord | None:
+        """Read the job whose study waits longest for its report; None if none waits."""
+        query = _selected().where(JobRow.state.in_(OPEN))
+        query = query.order_by(CompletionRow.last_received_at, JobRow.id).limit(1)
+        found = self._session.execute(query).one_or_none()
+        return None if found is None else _job_record(found)
 
     def counts(self) -> dict[JobState, int]:
         """Count the jobs in each state."""

@@ -12,7 +12,14 @@ import sqlalchemy as sa
 from sqlalchemy import ForeignKey, MetaData, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from storage.records import CommitmentState, ConflictKind, DeliveryState, JobState, StudyState
+from storage.records import (
+    CommitmentState,
+    ConflictKind,
+    DeliveryState,
+    JobState,
+    Priority,
+    StudyState,
+)
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -77,6 +84,9 @@ class Base(DeclarativeBase):
         ),
         JobState: sa.Enum(
             JobState, native_enum=False, length=16, create_constraint=True, name="state"
+        ),
+        Priority: sa.Enum(
+            Priority, native_enum=False, length=16, create_constraint=True, name="priority"
         ),
         DeliveryState: sa.Enum(
             DeliveryState, native_enum=False, length=16, create_constraint=True, name="state"
@@ -200,6 +210,7 @@ class JobRow(Base):
     generation: Mapped[int]
     run: Mapped[int]
     state: Mapped[JobState]
+    priority: Mapped[Priority] = mapped_column(default=Priority.ROUTINE)
     attempts: Mapped[int]
     executor_id: Mapped[str | None] = mapped_column(String(128))
     outcome: Mapped[str | None] = mapped_column(String(MAX_NAME_CHARS))
@@ -209,6 +220,7 @@ class JobRow(Base):
     findings_json: Mapped[str | None] = mapped_column(Text)
     analysed_json: Mapped[str | None] = mapped_column(Text)
     selection_json: Mapped[str | None] = mapped_column(Text)
+    stages_json: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -343,6 +355,15 @@ class WorkerRow(Base):
     device: Mapped[Name]
     started_at: Mapped[datetime]
     beat_at: Mapped[datetime]
+
+
+class DrainRow(Base):
+    """A role whose workers take no new work."""
+
+    __tablename__ = "drain"
+
+    role: Mapped[str] = mapped_column(String(MAX_NAME_CHARS), primary_key=True)
+    started_at: Mapped[datetime]
 
 
 def as_record(kind: type[Record], *rows: Base) -> Record:

@@ -204,7 +204,7 @@ def _analyse_again(database: Database, queues: "Queues", job_id: int) -> str:
         if again is None:
             raise UsageError(f"job {job_id} is queued already")
         transaction.retention.take_back(job.study_id)
-        queues.analyse(transaction.session, job_id, run=again.run)
+        queues.analyse(transaction.session, job_id, run=again.run, priority=again.priority)
     return f"job {job_id} is queued for run {again.run}"
 
 

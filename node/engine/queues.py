@@ -12,13 +12,16 @@ Workflow identifiers are derived from what they do, so enqueuing twice is enqueu
 =======================================================  =========================================
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
+import sqlalchemy as sa
 from dbos import DBOSClient, EnqueueOptions
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from node.engine.serializer import JsonSerializer
+from storage.records import Priority
 
 APPLICATION = "midline"
 """The same in clients and workers: DBOS hands out only work of the own application."""
@@ -32,8 +35,17 @@ REPORT_FAILURE = "report-failure"
 LOOK_FOR_ANSWER = "look-for-answer"
 REPORT_COMMITMENT = "report-commitment"
 
+URGENCIES: Mapping[Priority, int] = {
+    Priority.STAT: 1,
+    Priority.HIGH: 2,
+    Priority.ROUTINE: 3,
+    Priority.LOW: 4,
+}
+"""Numbers of the queue, the lowest first; 0 is what an earlier version of the node enqueued."""
+
 DEAD = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
 AT_WORK = "PENDING"
+WAITING = ("ENQUEUED", "DELAYED")
 
 
 class Queues:
@@ -46,9 +58,41 @@ class Queues:
             application_name=APPLICATION,
         )
 
-    def analyse(self, session: Session, job_id: int, *, run: int = 1) -> None:
+    def analyse(
+        self,
+        session: Session,
+        job_id: int,
+        *,
+        run: int = 1,
+        priority: Priority = Priority.ROUTINE,
+    ) -> None:
         """Enqueue a run of a job's analysis, within the caller's transaction."""
-        self._enqueue(session, ANALYSE, ANALYSE, analysis_id(job_id, run), job_id)
+        self._enqueue(
+            session, ANALYSE, ANALYSE, analysis_id(job_id, run), job_id, priority=priority
+        )
+
+    def prioritise(self, session: Session, job_id: int, priority: Priority, *, run: int) -> bool:
+        """Let a run of a job's analysis start before or after others, within a transaction.
+
+        The job's own row is `storage.jobs.Jobs.prioritise`'s.
+
+        Returns
+        -------
+        bool
+            False if it does not wait any more: what runs is not overtaken.
+        """
+        # DBOS sets a priority when it enqueues, and has no call that changes it afterwards
+        table = self._client._sys_db.tables.workflow_status
+        changed = session.execute(
+            sa.update(table)
+            .where(
+                table.c.workflow_uuid == analysis_id(job_id, run),
+                table.c.status.in_(WAITING),
+            )
+            .values(priority=URGENCIES[priority])
+            .returning(table.c.workflow_uuid)
+        )
+        return changed.one_or_none() is not None
 
     def deliver(
         self,
@@ -59,6 +103,7 @@ class Queues:
         opened_at: datetime,
         attempt: int = 1,
         delay_seconds: float = 0.0,
+        priority: Priority = Priority.ROUTINE,
     ) -> None:
         """Enqueue one attempt to send a job's results, within the caller's transaction.
 
@@ -77,6 +122,8 @@ class Queues:
             Counts from 1.
         delay_seconds
             Not before so many seconds from now.
+        priority
+            The job's: its report is not to wait behind others either.
         """
         opened_ms = int(opened_at.timestamp() * 1000)
         workflow_id = f"deliver:{job_id}:{destination}:{opened_ms}:{attempt}"
@@ -90,6 +137,7 @@ class Queues:
             attempt,
             opened_ms,
             delay_seconds=delay_seconds,
+            priority=priority,
         )
 
     def report_failure(self, session: Session, job_id: int, reason: str, *, run: int) -> None:
@@ -166,12 +214,14 @@ class Queues:
         workflow_id: str,
         *arguments: int | str,
         delay_seconds: float = 0.0,
+        priority: Priority = Priority.ROUTINE,
     ) -> None:
         options: EnqueueOptions = {
             "queue_name": queue,
             "workflow_name": workflow,
             "workflow_id": workflow_id,
             "app_version": APPLICATION_VERSION,
+            "priority": URGENCIES[priority],
         }
         if delay_seconds > 0:
             options["delay_seconds"] = delay_seconds

@@ -18,7 +18,7 @@ from storage.records.deliveries import (
     DeliveryState,
     RefusalRecord,
 )
-from storage.records.jobs import JobRecord, JobState, NewResult, ResultRecord
+from storage.records.jobs import JobRecord, JobState, NewResult, Priority, ResultRecord
 from storage.records.studies import (
     CompleteStudy,
     ConflictKind,
@@ -32,7 +32,7 @@ from storage.records.studies import (
     StudyRecord,
     StudyState,
 )
-from storage.records.workers import NewWorker, WorkerRecord
+from storage.records.workers import DrainRecord, NewWorker, WorkerRecord
 
 __all__ = [
     "AuditFault",
@@ -47,6 +47,7 @@ __all__ = [
     "ConflictRecord",
     "DeliveryRecord",
     "DeliveryState",
+    "DrainRecord",
     "FinishedStudy",
     "Habits",
     "HeldInstance",
@@ -55,6 +56,7 @@ __all__ = [
     "NewResult",
     "NewWorker",
     "PlacedImage",
+    "Priority",
     "ReceivedInstance",
     "Reference",
     "RefusalRecord",

@@ -25,6 +25,15 @@ class JobState(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+class Priority(StrEnum):
+    """Which of the queued analyses starts first; the words are those of (0040,1003)."""
+
+    STAT = "STAT"
+    HIGH = "HIGH"
+    ROUTINE = "ROUTINE"
+    LOW = "LOW"
+
+
 @dataclass(frozen=True)
 class JobRecord:
     """The analysis of one generation of a study.
@@ -34,6 +43,8 @@ class JobRecord:
     run
         1, and one more each time somebody had an ended job analysed again; belongs into the seed
         of the UIDs of its results.
+    priority
+        Whether it starts before others that are queued.
     attempts
         How often a worker started it, over all runs.
     executor_id
@@ -49,8 +60,12 @@ class JobRecord:
         reason and message.
     selection_json
         Which series was chosen and why the others were not, as JSON text; storage does not read it.
+    stages_json
+        When its run reached which stage, as JSON text; storage does not read it.
     num_instances, last_received_at
         Of its generation.
+    calling_ae_title
+        Who sent the study's last new image.
     """
 
     id: int
@@ -59,6 +74,7 @@ class JobRecord:
     generation: int
     run: int
     state: JobState
+    priority: Priority
     attempts: int
     executor_id: str | None
     outcome: str | None
@@ -68,11 +84,13 @@ class JobRecord:
     findings_json: str | None
     analysed_json: str | None
     selection_json: str | None
+    stages_json: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     num_instances: int
     last_received_at: datetime
+    calling_ae_title: str
 
 
 @dataclass(frozen=True)

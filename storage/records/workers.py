@@ -36,3 +36,11 @@ class WorkerRecord:
     device: str
     started_at: datetime
     beat_at: datetime
+
+
+@dataclass(frozen=True)
+class DrainRecord:
+    """That the workers of a role take no new work, and since when."""
+
+    role: str
+    started_at: datetime

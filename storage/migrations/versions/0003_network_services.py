@@ -14,7 +14,8 @@ COMMITMENT_STATES = (
     "UNANSWERED",
     "NOT_OFFERED",
 )
-TABLES = ("audit", "commitment_request", "commitment_item", "commitment")
+PRIORITIES = ("STAT", "HIGH", "ROUTINE", "LOW")
+TABLES = ("drain", "audit", "commitment_request", "commitment_item", "commitment")
 
 
 def upgrade() -> None:
@@ -29,11 +30,11 @@ def upgrade() -> None:
         study.create_index("ix_study_calling_ae_title", ["calling_ae_title"])
     with op.batch_alter_table("instance") as instance:
         instance.add_column(sa.Column("geometry_json", sa.Text(), nullable=True))
-    with op.batch_alter_table("job") as job:
-        job.add_column(sa.Column("selection_json", sa.Text(), nullable=True))
+    _extend_jobs()
     _extend_deliveries()
     _create_commitments()
     _create_audit()
+    _create_drain()
 
 
 def downgrade() -> None:
@@ -43,8 +44,10 @@ def downgrade() -> None:
         delivery.drop_constraint(op.f("ck_delivery_commitment"), type_="check")
         for column in ("committed_at", "commitment_error", "commitment"):
             delivery.drop_column(column)
-    with op.batch_alter_table("job") as job:
-        job.drop_column("selection_json")
+    with op.batch_alter_table("job", table_kwargs={"sqlite_autoincrement": True}) as job:
+        job.drop_constraint(op.f("ck_job_priority"), type_="check")
+        for column in ("stages_json", "priority", "selection_json"):
+            job.drop_column(column)
     with op.batch_alter_table("instance") as instance:
         instance.drop_column("geometry_json")
     with op.batch_alter_table("study") as study:
@@ -57,6 +60,20 @@ def downgrade() -> None:
             "expected_instances",
         ):
             study.drop_column(column)
+
+
+def _extend_jobs() -> None:
+    names = ", ".join(f"'{priority}'" for priority in PRIORITIES)
+    with op.batch_alter_table("job", table_kwargs={"sqlite_autoincrement": True}) as job:
+        job.add_column(sa.Column("selection_json", sa.Text(), nullable=True))
+        job.add_column(sa.Column("stages_json", sa.Text(), nullable=True))
+        job.add_column(
+            sa.Column("priority", sa.String(length=16), nullable=False, server_default="ROUTINE")
+        )
+        job.create_check_constraint(op.f("ck_job_priority"), f"priority IN ({names})")
+    with op.batch_alter_table("job", table_kwargs={"sqlite_autoincrement": True}) as job:
+        # only the rows that were there needed it
+        job.alter_column("priority", server_default=None)
 
 
 def _extend_deliveries() -> None:
@@ -144,3 +161,12 @@ def _create_audit() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_audit_forwarded_at", "audit", ["forwarded_at"])
+
+
+def _create_drain() -> None:
+    op.create_table(
+        "drain",
+        sa.Column("role", sa.String(length=64), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("role", name="pk_drain"),
+    )
