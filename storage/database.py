@@ -19,11 +19,14 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from config.errors import DatabaseBusyError, SettingsError, StorageError, StorageFullError
+from storage.accounts import Accounts
 from storage.arrivals import Arrivals
 from storage.audit import AuditTrail
 from storage.commitments import CommitmentRequests, Commitments
+from storage.drains import Drains
 from storage.index import StudyIndex
 from storage.jobs import Jobs
+from storage.listing import Listing
 from storage.migrations import configuration
 from storage.patients import Patients
 from storage.refusals import Refusals
@@ -99,9 +102,24 @@ class Transaction:
         return AuditTrail(self.session)
 
     @cached_property
+    def listing(self) -> Listing:
+        """Many studies at a glance."""
+        return Listing(self.session)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Who may use the web page, and who is signed in."""
+        return Accounts(self.session)
+
+    @cached_property
     def workers(self) -> Workers:
         """Worker processes and their signs of life."""
         return Workers(self.session)
+
+    @cached_property
+    def drains(self) -> Drains:
+        """Roles that take no new work."""
+        return Drains(self.session)
 
     def now(self) -> datetime:
         """Read the database's clock: the one that several hosts agree on."""
