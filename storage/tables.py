@@ -202,6 +202,7 @@ class JobRow(Base):
             ["study_id", "generation"], ["completion.study_id", "completion.generation"]
         ),
         sa.Index(None, "state", "created_at"),
+        sa.Index(None, "finished_at"),
         AUTOINCREMENT,
     )
 
@@ -250,6 +251,7 @@ class DeliveryRow(Base):
     __table_args__ = (
         UniqueConstraint("result_id", "destination"),
         sa.Index(None, "destination", "state"),
+        sa.Index(None, "sent_at"),
         AUTOINCREMENT,
     )
 

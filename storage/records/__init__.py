@@ -4,6 +4,7 @@ Rows never leave storage; only storage changes a state. Times are aware and in U
 relative to the root of the file store.
 """
 
+from storage.records.accounts import AccountRecord, AccountRole, SessionRecord
 from storage.records.audit import AuditFault, AuditHead, AuditRecord
 from storage.records.commitments import (
     CommitmentRecord,
@@ -19,6 +20,13 @@ from storage.records.deliveries import (
     RefusalRecord,
 )
 from storage.records.jobs import JobRecord, JobState, NewResult, Priority, ResultRecord
+from storage.records.listing import (
+    FinishedJob,
+    ListedStudy,
+    SentDelivery,
+    Standing,
+    StudyFilter,
+)
 from storage.records.studies import (
     CompleteStudy,
     ConflictKind,
@@ -35,6 +43,8 @@ from storage.records.studies import (
 from storage.records.workers import DrainRecord, NewWorker, WorkerRecord
 
 __all__ = [
+    "AccountRecord",
+    "AccountRole",
     "AuditFault",
     "AuditHead",
     "AuditRecord",
@@ -48,11 +58,13 @@ __all__ = [
     "DeliveryRecord",
     "DeliveryState",
     "DrainRecord",
+    "FinishedJob",
     "FinishedStudy",
     "Habits",
     "HeldInstance",
     "JobRecord",
     "JobState",
+    "ListedStudy",
     "NewResult",
     "NewWorker",
     "PlacedImage",
@@ -62,7 +74,11 @@ __all__ = [
     "RefusalRecord",
     "Registration",
     "ResultRecord",
+    "SentDelivery",
+    "SessionRecord",
+    "Standing",
     "StoredInstance",
+    "StudyFilter",
     "StudyRecord",
     "StudyState",
     "WorkerRecord",

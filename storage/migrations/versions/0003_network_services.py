@@ -15,7 +15,15 @@ COMMITMENT_STATES = (
     "NOT_OFFERED",
 )
 PRIORITIES = ("STAT", "HIGH", "ROUTINE", "LOW")
-TABLES = ("drain", "audit", "commitment_request", "commitment_item", "commitment")
+TABLES = (
+    "page_session",
+    "account",
+    "drain",
+    "audit",
+    "commitment_request",
+    "commitment_item",
+    "commitment",
+)
 
 
 def upgrade() -> None:
@@ -35,17 +43,20 @@ def upgrade() -> None:
     _create_commitments()
     _create_audit()
     _create_drain()
+    _create_accounts()
 
 
 def downgrade() -> None:
     for table in TABLES:
         op.drop_table(table)
     with op.batch_alter_table("delivery", table_kwargs={"sqlite_autoincrement": True}) as delivery:
+        delivery.drop_index("ix_delivery_sent_at")
         delivery.drop_constraint(op.f("ck_delivery_commitment"), type_="check")
         for column in ("committed_at", "commitment_error", "commitment"):
             delivery.drop_column(column)
     with op.batch_alter_table("job", table_kwargs={"sqlite_autoincrement": True}) as job:
         job.drop_constraint(op.f("ck_job_priority"), type_="check")
+        job.drop_index("ix_job_finished_at")
         for column in ("stages_json", "priority", "selection_json"):
             job.drop_column(column)
     with op.batch_alter_table("instance") as instance:
@@ -66,6 +77,7 @@ def _extend_jobs() -> None:
     names = ", ".join(f"'{priority}'" for priority in PRIORITIES)
     with op.batch_alter_table("job", table_kwargs={"sqlite_autoincrement": True}) as job:
         job.add_column(sa.Column("selection_json", sa.Text(), nullable=True))
+        job.create_index("ix_job_finished_at", ["finished_at"])
         job.add_column(sa.Column("stages_json", sa.Text(), nullable=True))
         job.add_column(
             sa.Column("priority", sa.String(length=16), nullable=False, server_default="ROUTINE")
@@ -86,6 +98,7 @@ def _extend_deliveries() -> None:
         )
         delivery.add_column(sa.Column("commitment_error", sa.Text(), nullable=True))
         delivery.add_column(sa.Column("committed_at", sa.DateTime(timezone=True), nullable=True))
+        delivery.create_index("ix_delivery_sent_at", ["sent_at"])
         delivery.create_check_constraint(op.f("ck_delivery_commitment"), f"commitment IN ({names})")
     # what was sent before is not asked for any more: the receivers may have moved on
     op.execute("UPDATE delivery SET commitment = 'NOT_OFFERED' WHERE state = 'SENT'")
@@ -170,3 +183,34 @@ def _create_drain() -> None:
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("role", name="pk_drain"),
     )
+
+
+def _create_accounts() -> None:
+    op.create_table(
+        "account",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("password_hash", sa.String(length=255), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("password_set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("signed_in_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("role IN ('VIEWER', 'OPERATOR')", name="ck_account_role"),
+        sa.PrimaryKeyConstraint("id", name="pk_account"),
+        sa.UniqueConstraint("name", name="uq_account_name"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "page_session",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("token_sha256", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_page_session"),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_page_session_account_id"),
+        sa.UniqueConstraint("token_sha256", name="uq_page_session_token_sha256"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_page_session_account_id", "page_session", ["account_id"])
