@@ -27,6 +27,7 @@ class Event(Enum):
     STUDY_DELETED = Code("110105", "DICOM Study Deleted")
     QUERY = Code("110112", "Query")
     SECURITY_ALERT = Code("110113", "Security Alert")
+    USER_AUTHENTICATION = Code("110114", "User Authentication")
 
 
 class EventType(Enum):
@@ -34,10 +35,14 @@ class EventType(Enum):
 
     APPLICATION_START = Code("110120", "Application Start")
     APPLICATION_STOP = Code("110121", "Application Stop")
+    LOGIN = Code("110122", "Login")
+    LOGOUT = Code("110123", "Logout")
     NODE_AUTHENTICATION = Code("110126", "Node Authentication")
     NETWORK_CONFIGURATION = Code("110128", "Network Configuration")
+    SOFTWARE_CONFIGURATION = Code("110131", "Software Configuration")
     RESTRICTED_FUNCTION = Code("110132", "Use of Restricted Function")
     OBJECT_CHANGED = Code("110135", "Object Security Attributes Changed")
+    USER_CHANGED = Code("110137", "User Security Attributes Changed")
 
 
 class Role(Enum):

@@ -2,7 +2,8 @@
 
 The tables of PS3.15 A.5.3 say who and what each kind of message names. Sending results is a
 transfer within the site, not an export; nothing is imported from media. An operator's command is an
-access to the study it is about: the operating system knows the person, the node asks for no login.
+access to the study it is about: at the command line the operating system knows the person, on the
+web page their account does.
 """
 
 from collections.abc import Mapping
@@ -147,6 +148,37 @@ def trail_used(person: Participant, command: str) -> Message:
 def configured(person: Participant, command: str, subject: str) -> Message:
     """Tell that somebody changed what the node remembers of a peer (A.5.3.11)."""
     return _alert(EventType.NETWORK_CONFIGURATION, person, subject, command, Outcome.SUCCESS)
+
+
+def operated_role(person: Participant, role: str, command: str) -> Message:
+    """Tell that somebody had the workers of a role stop or go on (A.5.3.11)."""
+    return _alert(EventType.SOFTWARE_CONFIGURATION, person, role, command, Outcome.SUCCESS)
+
+
+def signed_in(person: Participant, *, problem: str = "") -> Message:
+    """Tell that somebody signed in on the page, or could not (A.5.3.12)."""
+    return _authentication(EventType.LOGIN, person, problem)
+
+
+def signed_out(person: Participant) -> Message:
+    """Tell that somebody signed out (A.5.3.12)."""
+    return _authentication(EventType.LOGOUT, person, "")
+
+
+def _authentication(event_type: EventType, person: Participant, problem: str) -> Message:
+    return Message(
+        Event.USER_AUTHENTICATION,
+        Action.EXECUTE,
+        (replace(person, is_requestor=True), NODE),
+        event_type=event_type,
+        outcome=Outcome.MINOR_FAILURE if problem else Outcome.SUCCESS,
+        description=problem,
+    )
+
+
+def account_changed(person: Participant, command: str, account: str) -> Message:
+    """Tell that somebody changed who may use the page (A.5.3.11)."""
+    return _alert(EventType.USER_CHANGED, person, account, command, Outcome.SUCCESS)
 
 
 def stranger(caller: Participant, reason: str) -> Message:

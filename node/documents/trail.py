@@ -15,7 +15,7 @@ TRIGGERS: Mapping[Event, str] = MappingProxyType(
         Event.AUDIT_LOG_USED: "a person has the trail shown or exported (`midline audit`)",
         Event.BEGIN_TRANSFERRING: "an attempt to send results begins",
         Event.INSTANCES_ACCESSED: (
-            "a person has a study shown (`midline queue show`, Read), or decides about the work "
+            "a person has a study shown (`midline queue show` or the web page, Read), or decides about the work "
             "on it (`retry`, `cancel`, `readmit` and the like, Update)"
         ),
         Event.INSTANCES_TRANSFERRED: (
@@ -27,8 +27,10 @@ TRIGGERS: Mapping[Event, str] = MappingProxyType(
         Event.SECURITY_ALERT: (
             "an association or a certificate is turned away, a limit is exceeded, a UID comes "
             "with other content or a study under another patient, the cross-patient guard stops "
-            "something, or a person has the node forget what a peer refused"
+            "something, a person has the node forget what a peer refused, or changes who may use "
+            "the web page (`midline accounts`)"
         ),
+        Event.USER_AUTHENTICATION: "a person signs in on the web page, cannot, or signs out",
     }
 )
 """When each kind of message is written."""
@@ -63,5 +65,6 @@ def properties(site: Site) -> str:
         f"{code(syslog.MESSAGE_ID)}, no structured data; in order, and again until the repository "
         "has read them.",
         "Sending results is a transfer within the site and no Export; nothing is imported from "
-        "media; persons are known by the operating system, which tells of their logins.",
+        "media; persons are known at the command line by the operating system, which tells of "
+        "their logins, and on the web page by their accounts.",
     )
