@@ -169,6 +169,7 @@ class Jobs:
         *,
         state: JobState | None = None,
         outcome: str | None = None,
+        priority: Priority | None = None,
         study_id: int | None = None,
         sender: str | None = None,
         since: datetime | None = None,
@@ -180,8 +181,8 @@ class Jobs:
 
         Parameters
         ----------
-        state, outcome, study_id
-            Only jobs in this state, with this outcome, of this study.
+        state, outcome, priority, study_id
+            Only jobs in this state, with this outcome, of this priority, of this study.
         sender
             Only jobs of studies that came from this application entity.
         since
@@ -196,6 +197,8 @@ class Jobs:
             query = query.where(JobRow.state == state)
         if outcome is not None:
             query = query.where(JobRow.outcome == outcome)
+        if priority is not None:
+            query = query.where(JobRow.priority == priority)
         if study_id is not None:
             query = query.where(JobRow.study_id == study_id)
         if sender is not None:

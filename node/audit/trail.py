@@ -1,7 +1,8 @@
 """Writing the audit trail: who writes is named here, and nothing that happens here stops anybody.
 
-A message that cannot be written is logged and counted. Alerts that repeat are written once a minute
-at most, with how many there were: a thousand knocks at the door must not fill the disk.
+A message that cannot be written is logged and counted. Alerts of failures that repeat are written
+once a minute at most, with how many there were: a thousand knocks at the door must not fill the
+disk.
 """
 
 import logging
@@ -18,7 +19,7 @@ from datetime import UTC, datetime
 from config.errors import MidlineError
 from config.settings import Settings
 from node.audit import events
-from node.audit.codes import Event
+from node.audit.codes import Event, Outcome
 from node.audit.messages import NODE, Message, Participant, as_json
 from storage.database import Database
 
@@ -75,7 +76,7 @@ class Trail:
         """Write a message; whatever goes wrong is logged and counted, and stops nobody."""
         if not self._enabled:
             return
-        if message.event is Event.SECURITY_ALERT:
+        if message.event is Event.SECURITY_ALERT and message.outcome is not Outcome.SUCCESS:
             repeated = self._repetition_of(message)
             if repeated is None:
                 return

@@ -26,6 +26,7 @@ from node.engine.queues import (
     APPLICATION_VERSION,
     DELIVER,
     LOOK_FOR_ANSWER,
+    POLLING_SECONDS,
     REPORT_COMMITMENT,
     REPORT_FAILURE,
     Queues,
@@ -38,8 +39,6 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-POLLING_SECONDS = 0.05
-"""Median wait of a job in an idle queue; 5-8 % of one core for each idle worker."""
 PAUSE_SECONDS = 5.0
 """Between two tries of a step whose error is worth a retry."""
 PATIENCE_SECONDS = 30
@@ -221,12 +220,7 @@ def _work(
     liveness.start()
     try:
         DBOS.launch()
-        DBOS.register_queue(
-            worker.queue,
-            worker_concurrency=worker.slots,
-            polling_interval_sec=POLLING_SECONDS,
-            on_conflict="always_update",
-        )
+        _register(worker)
         logger.info("working on the queue of %s", worker.queue)
         while True:
             liveness.reap()
@@ -236,6 +230,18 @@ def _work(
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=PATIENCE_SECONDS)
         liveness.stop()
         queues.close()
+
+
+def _register(worker: Worker) -> None:
+    """Enter the queue, or say anew how much of it this worker takes; whether it is held stays."""
+    queue = DBOS.register_queue(
+        worker.queue,
+        worker_concurrency=worker.slots,
+        polling_interval_sec=POLLING_SECONDS,
+        on_conflict="never_update",
+    )
+    queue.set_worker_concurrency(worker.slots)
+    queue.set_polling_interval_sec(POLLING_SECONDS)
 
 
 def _configuration(database: Database, executor_id: str) -> DBOSConfig:
