@@ -48,6 +48,8 @@ imports: install
 	$(BIN)/lint-imports
 
 docs: install  ## Write anew the documents that are made from the code
+	$(BIN)/midline config example --out config/midline.example.toml
+	$(BIN)/midline config reference --out docs/settings.md
 	$(BIN)/midline conformance --out docs/conformance.md
 	$(BIN)/midline conformance --air --out docs/air-capabilities.md
 

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from config.catalogue import tables_of
 from config.errors import SettingsError
 from config.faults import ENV_DELIMITER, ENV_PREFIX, first_fault
 from config.sections.base import Section, is_loopback
@@ -32,6 +33,7 @@ from config.sections.network import (
     SenderSettings,
     TLSSettings,
 )
+from config.sections.page import MetricsSettings, PageSettings
 from config.sections.storage import AuditSettings, RetentionSettings, StorageSettings
 from config.sections.work import AnalysisSettings, CompletionSettings, LivenessSettings
 
@@ -46,7 +48,9 @@ __all__ = [
     "IdentitySettings",
     "LivenessSettings",
     "LogSettings",
+    "MetricsSettings",
     "NodeSettings",
+    "PageSettings",
     "QuerySettings",
     "ReceiverSettings",
     "ResultSettings",
@@ -59,6 +63,8 @@ __all__ = [
     "WebDestinationSettings",
     "known_keys",
     "load_settings",
+    "read_tables",
+    "settings_from",
 ]
 
 
@@ -89,6 +95,8 @@ class Settings(BaseSettings):
     identity: IdentitySettings = IdentitySettings()
     liveness: LivenessSettings = LivenessSettings()
     audit: AuditSettings = AuditSettings()
+    page: PageSettings = PageSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
     @property
@@ -121,7 +129,7 @@ class Settings(BaseSettings):
         for sender in self.senders:
             ends = (sender.query, sender.event_reports)
             spoken += [(f"sender {sender.ae_title!r}", e.tls) for e in ends if e is not None]
-        spoken.append(("audit", self.audit.is_forwarded))
+        spoken += [("audit", self.audit.is_forwarded), ("page", self.page.tls)]
         for where, speaks in spoken:
             if speaks and not self.tls.is_set:
                 raise ValueError(f"{where} speaks TLS: tls.certificate and its key are needed")
@@ -155,20 +163,39 @@ def load_settings(path: Path | None = None) -> Settings:
         that names where it stands, the rule and, for an unknown key, the known ones.
     """
     origin = "settings" if path is None else str(path)
-    tables = {} if path is None else _read_toml(path)
+    try:
+        return settings_from({} if path is None else read_tables(path))
+    except ValidationError as error:
+        raise SettingsError(first_fault(error, origin, known_keys=known_keys)) from None
+
+
+def settings_from(tables: Mapping[str, Any]) -> Settings:
+    """Make settings of a file's tables and the environment.
+
+    Raises
+    ------
+    SettingsError
+        If the environment names no setting, or holds no JSON where it must.
+    ValidationError
+        If a setting is unknown, missing or out of range.
+    """
     _check_environment(os.environ)
     try:
         return Settings(**tables)
-    except ValidationError as error:
-        raise SettingsError(first_fault(error, origin, known_keys=known_keys)) from None
     except SourceError as error:
         raise SettingsError(
             f"environment: a variable {ENV_PREFIX}… must hold a list or a table as JSON"
         ) from error
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file."""
+def read_tables(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be read, or is no TOML.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -195,18 +222,7 @@ def _check_environment(environment: Mapping[str, str]) -> None:
 
 def known_keys(location: tuple[int | str, ...]) -> tuple[str, ...]:
     """List the keys that exist where an unknown one was found."""
-    kinds: dict[str, type[BaseModel]] = {
-        name: type(field.default)
-        for name, field in Settings.model_fields.items()
-        if isinstance(field.default, BaseModel)
-    }
-    kinds |= {
-        "destinations": DestinationSettings,
-        "web_destinations": WebDestinationSettings,
-        "senders": SenderSettings,
-        "query": QuerySettings,
-        "event_reports": EventReportSettings,
-    }
-    # the innermost table that the unknown key stands in; numbers count the tables of a list
-    tables = [kinds[part] for part in location[:-1] if isinstance(part, str) and part in kinds]
-    return tuple((tables[-1] if tables else Settings).model_fields)
+    # numbers count the tables of a list
+    name = ".".join(part for part in location[:-1] if isinstance(part, str))
+    kinds = {table.name: table.kind for table in tables_of(Settings)}
+    return tuple(kinds.get(name, Settings).model_fields)

@@ -1,7 +1,7 @@
 """What the sections of the settings have in common: their base, and the types of their values."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -43,3 +43,8 @@ class Section(BaseModel):
     """A table of the settings file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def example(**values: Any) -> ConfigDict:
+    """Say what the example file gives the settings of a section that have no default to show."""
+    return ConfigDict(json_schema_extra={"examples": [dict(values)]})

@@ -6,7 +6,16 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from config.sections.base import AETitle, Fraction, Host, Name, PeerPort, Section, is_loopback
+from config.sections.base import (
+    AETitle,
+    Fraction,
+    Host,
+    Name,
+    PeerPort,
+    Section,
+    example,
+    is_loopback,
+)
 
 
 class DeliverySettings(Section):
@@ -88,6 +97,8 @@ class ReceiverSettings(Section):
 class DestinationSettings(ReceiverSettings):
     """A peer that gets the results by C-STORE, usually the PACS."""
 
+    model_config = example(name="pacs", ae_title="PACS", host="pacs.hospital.example", port=104)
+
     ae_title: AETitle
     """Its application entity title."""
     host: Host
@@ -107,6 +118,13 @@ class DestinationSettings(ReceiverSettings):
 
 class WebDestinationSettings(ReceiverSettings):
     """A DICOMweb service that gets the results by STOW-RS (PS3.18 10.5)."""
+
+    model_config = example(
+        name="cloud",
+        url="https://dicom.hospital.example/dicom-web",
+        token_file="/etc/midline/dicomweb.token",  # noqa: S106 - a path
+        authorities="/etc/midline/authorities.pem",
+    )
 
     url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")]
     """Base URL of the service; studies are stored below it."""

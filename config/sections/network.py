@@ -14,6 +14,7 @@ from config.sections.base import (
     Port,
     Section,
     Sha256,
+    example,
     is_loopback,
 )
 
@@ -63,6 +64,12 @@ class NodeSettings(Section):
 class TLSSettings(Section):
     """Certificates for DICOM over TLS (PS3.15 B.12), in both directions."""
 
+    model_config = example(
+        certificate="/etc/midline/node.pem",
+        private_key="/etc/midline/node.key",
+        authorities="/etc/midline/authorities.pem",
+    )
+
     certificate: Path | None = None
     """File of this node's certificate and those that lead to its authority, PEM."""
     private_key: Path | None = None
@@ -92,6 +99,8 @@ class TLSSettings(Section):
 class QuerySettings(Section):
     """Where a sender answers queries, so that a count or missing images can be asked for."""
 
+    model_config = example(ae_title="CT1", host="ct1.hospital.example", port=104)
+
     ae_title: AETitle
     """Application entity title that answers."""
     host: Host
@@ -107,6 +116,8 @@ class QuerySettings(Section):
 class EventReportSettings(Section):
     """Where a sender wants to be told what was committed."""
 
+    model_config = example(host="ct1.hospital.example", port=104)
+
     host: Host
     """Its host name or address."""
     port: PeerPort
@@ -117,6 +128,8 @@ class EventReportSettings(Section):
 
 class SenderSettings(Section):
     """An application entity that may call this node, and how it is known."""
+
+    model_config = example(ae_title="CT1")
 
     ae_title: AETitle
     """Its application entity title."""

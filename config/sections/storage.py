@@ -4,11 +4,13 @@ from pathlib import Path
 
 from pydantic import Field, PositiveFloat
 
-from config.sections.base import Count, Host, PeerPort, Section
+from config.sections.base import Count, Host, PeerPort, Section, example
 
 
 class StorageSettings(Section):
     """Where files and the index are kept."""
+
+    model_config = example(database_url="postgresql+psycopg://midline@db.hospital.example/midline")
 
     folder: Path = Path("midline-data")
     """Folder of received files, results and, unless set otherwise, the index."""
@@ -28,6 +30,8 @@ class StorageSettings(Section):
 class RetentionSettings(Section):
     """When images that were received are removed again; results and index stay."""
 
+    model_config = example(keep_days=30.0)
+
     keep_days: PositiveFloat | None = None
     """So long after every destination has its results, in days; without it, for ever."""
     low_space_bytes: Count = 0
@@ -36,6 +40,8 @@ class RetentionSettings(Section):
 
 class AuditSettings(Section):
     """The audit trail (PS3.15 A.5)."""
+
+    model_config = example(syslog_host="audit.hospital.example")
 
     enabled: bool = True
     """Whether it is written."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from config.sections.base import Count, Fraction, Name, Section, SubtypeName
+from config.sections.base import Count, Fraction, Name, Section, SubtypeName, example
 
 
 class CompletionSettings(Section):
@@ -27,6 +27,14 @@ class CompletionSettings(Section):
 
 class AnalysisSettings(Section):
     """What is computed, and on what."""
+
+    model_config = example(
+        weights="/srv/midline/weights.safetensors",
+        lower_score=0.2,
+        upper_score=0.8,
+        minimum_ml={"SDH": 0.5, "SAH": 1.0},
+        minimum_certainty_percent={"SAH": 60.0},
+    )
 
     model: Name = "sym-transnet-lite"
     """Network to use."""

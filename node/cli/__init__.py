@@ -10,6 +10,7 @@ import typer
 from node.cli import (
     audit,
     certs,
+    configuring,
     data,
     database,
     destinations,
@@ -87,6 +88,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
 )
 for panel, command in COMMANDS:
     app.command(rich_help_panel=panel)(command)
+app.add_typer(configuring.app, name="config", rich_help_panel=LOOK)
 app.add_typer(audit.app, name="audit", rich_help_panel=LOOK)
 app.add_typer(retention.app, name="retention", rich_help_panel=LOOK)
 app.add_typer(queue.app, name="queue", rich_help_panel=LOOK)
