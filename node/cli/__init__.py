@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from node.cli import (
+    acting,
     audit,
     certs,
     configuring,
@@ -74,6 +75,9 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     (RUN, service.analyse),
     (RUN, service.deliver),
     (LOOK, overview.status),
+    (LOOK, acting.drain),
+    (LOOK, acting.resume),
+    (LOOK, acting.reprocess),
     (LOOK, documents.conformance),
     (TRY, tools.demo),
     (TRY, tools.segment),

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,7 +24,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a ta
 
 
 def write_json(value: object) -> None:
-    """Write a value as JSON; dates in ISO 8601."""
+    """Write a value as JSON; records as objects, dates in ISO 8601."""
     typer.echo(json.dumps(value, indent=2, default=_plain))
 
 
@@ -33,7 +33,9 @@ def as_dict(record: "DataclassInstance", *without: str) -> dict[str, Any]:
     return {key: value for key, value in asdict(record).items() if key not in without}
 
 
-def _plain(value: object) -> str:
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if isinstance(value, Path):
@@ -42,7 +44,17 @@ def _plain(value: object) -> str:
 
 
 def write_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table; a title alone if it has no rows.
+    """Write a table, as `table_of` makes it; a title alone if it has no rows."""
+    show_table(table_of(title, columns, rows))
+
+
+def show_table(table: Table) -> None:
+    """Write a table that was made before; its title alone if it has no rows."""
+    console().print(table if table.row_count else f"{table.title}: none")
+
+
+def table_of(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Make a table.
 
     Parameters
     ----------
@@ -62,11 +74,7 @@ def write_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         )
     for row in rows:
         table.add_row(*map(_cell, row))
-    console = _console()
-    if table.row_count:
-        console.print(table)
-    else:
-        console.print(f"{title}: none")
+    return table
 
 
 def write_facts(facts: Iterable[tuple[str, object]]) -> None:
@@ -75,7 +83,12 @@ def write_facts(facts: Iterable[tuple[str, object]]) -> None:
     for name, value in facts:
         if value is not None:
             table.add_row(name, _cell(value))
-    _console().print(table)
+    console().print(table)
+
+
+def moment_in_words(moment: datetime | None) -> str:
+    """Write a time to the second, in UTC; nothing for None."""
+    return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def age(moment: datetime | None, *, now: datetime) -> str:
@@ -111,7 +124,7 @@ def progress(description: str, *, total: int | None, shown: bool = True) -> Iter
     with Progress(
         *(columns if total is not None else columns[:2]),
         TimeElapsedColumn(),
-        console=_console(error=True),
+        console=console(error=True),
         transient=True,
         disable=not (shown and sys.stderr.isatty()),
     ) as bars:
@@ -133,12 +146,12 @@ class Bar:
         self._bars.update(self._task, description=description)
 
 
-def _console(*, error: bool = False) -> Console:
+def console(*, error: bool = False) -> Console:
     """Open a console that takes every text as it is: AE titles and errors come from elsewhere."""
-    console = Console(stderr=error, markup=False, highlight=False, emoji=False)
-    if not console.is_terminal:
-        console.width = WIDTH_OF_A_FILE
-    return console
+    opened = Console(stderr=error, markup=False, highlight=False, emoji=False)
+    if not opened.is_terminal:
+        opened.width = WIDTH_OF_A_FILE
+    return opened
 
 
 def _cell(value: object) -> str:

@@ -1,76 +1,15 @@
 """``midline status``: how the node stands, on one page."""
 
-import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 import typer
 from pydicom.uid import UID
 
-from config.settings import Settings
-from node.cli.output import AsJson, age, as_dict, write_facts, write_json, write_table
+from node.cli.output import AsJson, age, duration, write_facts, write_json, write_table
 from node.cli.site import open_index, settings_for_person
-from node.results.forms import forms_of
-from storage.database import Transaction
-from storage.records import (
-    Backlog,
-    ConflictRecord,
-    RefusalRecord,
-    StudyRecord,
-    StudyState,
-    WorkerRecord,
-)
-
-MOST_CONFLICTS = 10
-"""The latest conflicts are shown; `midline status --json` shows as many."""
-
-
-@dataclass(frozen=True)
-class Overview:
-    """How the node stands at one moment.
-
-    Attributes
-    ----------
-    now
-        By the database's clock, as the signs of life are.
-    studies, jobs
-        Number in each state.
-    outcomes
-        Number of reports by what they say.
-    alive, silent
-        Workers with and without a sign of life in time.
-    destinations
-        What waits for each: those of the settings, then others that have deliveries.
-    gets
-        In which forms each destination of the settings gets its results.
-    refusals
-        What destinations do not take.
-    unknown
-        Names of the destinations that are not in the settings any more.
-    quarantined
-        Studies that nobody processes until somebody has looked.
-    conflicts
-        Files that were put aside, the latest first.
-    free_bytes, reserve_bytes
-        Room in the folder, and the room below which no image is accepted.
-    """
-
-    now: datetime
-    studies: dict[str, int]
-    jobs: dict[str, int]
-    outcomes: dict[str, int]
-    alive: tuple[WorkerRecord, ...]
-    silent: tuple[WorkerRecord, ...]
-    destinations: tuple[Backlog, ...]
-    gets: dict[str, str]
-    refusals: tuple[RefusalRecord, ...]
-    unknown: tuple[str, ...]
-    quarantined: tuple[StudyRecord, ...]
-    conflicts: tuple[ConflictRecord, ...]
-    free_bytes: int
-    reserve_bytes: int
+from node.operating.overview import MOST_CONFLICTS, Destination, Overview, look
+from storage.records import RefusalRecord
 
 
 def status(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -79,71 +18,19 @@ def status(context: typer.Context, *, as_json: AsJson = False) -> None:
     with open_index(settings) as database, database.read() as transaction:
         overview = look(transaction, settings)
     if as_json:
-        write_json(as_json_object(overview))
+        write_json(overview)
     else:
         _write(overview)
-
-
-def look(transaction: Transaction, settings: Settings) -> Overview:
-    """Read how the node stands."""
-    now = transaction.now()
-    timeout = timedelta(seconds=settings.liveness.dead_after_seconds)
-    backlog = {each.destination: each for each in transaction.results.backlog()}
-    known = [destination.name for destination in settings.receivers]
-    unknown = tuple(name for name in backlog if name not in known)
-    nothing = {name: Backlog(name, 0, 0, 0, None, None) for name in known}
-    return Overview(
-        now=now,
-        studies={state.value: count for state, count in transaction.studies.counts().items()},
-        jobs={state.value: count for state, count in transaction.jobs.counts().items()},
-        outcomes=transaction.jobs.outcomes(),
-        alive=transaction.workers.alive(now=now, timeout=timeout),
-        silent=transaction.workers.dead(now=now, timeout=timeout),
-        destinations=tuple({**nothing, **backlog}.values()),
-        gets={
-            each.name: str(forms_of(each, transaction.refusals.of(each.name)))
-            for each in settings.receivers
-        },
-        refusals=transaction.refusals.list(),
-        unknown=unknown,
-        quarantined=transaction.studies.list_studies(state=StudyState.QUARANTINED),
-        conflicts=transaction.studies.conflicts(limit=MOST_CONFLICTS),
-        free_bytes=shutil.disk_usage(settings.storage.folder).free,
-        reserve_bytes=settings.storage.reserve_bytes,
-    )
-
-
-def as_json_object(overview: Overview) -> dict[str, Any]:
-    """Say the same in JSON; names of files and digests of patients stay inside."""
-    workers = [{**as_dict(worker), "alive": True} for worker in overview.alive]
-    workers += [{**as_dict(worker), "alive": False} for worker in overview.silent]
-    return {
-        "now": overview.now,
-        "studies": overview.studies,
-        "jobs": overview.jobs,
-        "outcomes": overview.outcomes,
-        "workers": workers,
-        "destinations": [
-            {
-                **as_dict(each),
-                "in_settings": each.destination not in overview.unknown,
-                "gets": overview.gets.get(each.destination),
-            }
-            for each in overview.destinations
-        ],
-        "refusals": [as_dict(refusal) for refusal in overview.refusals],
-        "quarantined": [as_dict(study, "patient_key") for study in overview.quarantined],
-        "conflicts": [as_dict(conflict, "path", "sha256") for conflict in overview.conflicts],
-        "disk": {"free_bytes": overview.free_bytes, "reserve_bytes": overview.reserve_bytes},
-    }
 
 
 def _write(overview: Overview) -> None:
     write_facts(
         [
+            ("Draining", _draining(overview)),
             ("Studies", _counted(overview.studies)),
             ("Jobs", _counted(overview.jobs)),
             ("Reports", _counted(overview.outcomes)),
+            ("Waits longest", _oldest_waiting(overview)),
             ("Free disk", _disk(overview)),
         ]
     )
@@ -164,26 +51,52 @@ def _write(overview: Overview) -> None:
         _write_conflicts(overview)
 
 
+def _draining(overview: Overview) -> str | None:
+    """Say which roles take no new work; nothing if all do."""
+    told = [
+        f"{drain.role} TAKES NO NEW WORK since {age(drain.started_at, now=overview.now)}"
+        for drain in overview.draining
+    ]
+    return f"{', '.join(told)}; midline resume ends that" if told else None
+
+
 def _counted(counts: dict[str, int]) -> str:
     """Write counts in one line; those that are zero are left out."""
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"
 
 
+def _oldest_waiting(overview: Overview) -> str:
+    oldest = overview.oldest_waiting
+    if oldest is None:
+        return "no study waits for its report"
+    waits = f"study {oldest.study_id}, {duration(oldest.seconds)} since its last image"
+    return f"{waits}; job {oldest.job_id} is {oldest.state}"
+
+
 def _disk(overview: Overview) -> str:
-    free, reserve = overview.free_bytes / 2**30, overview.reserve_bytes / 2**30
-    text = f"{free:.1f} GiB, of which {reserve:.1f} GiB are reserved"
-    return f"{text}: NO IMAGE IS ACCEPTED" if free < reserve else text
+    disk, reserve = overview.disk, overview.disk.reserve_bytes / 2**30
+    if disk.free_bytes is None or disk.total_bytes is None:
+        return f"unknown: the folder is not on this machine; {reserve:.1f} GiB are reserved"
+    free, total = disk.free_bytes / 2**30, disk.total_bytes / 2**30
+    text = f"{free:.1f} of {total:.1f} GiB, of which {reserve:.1f} GiB are reserved"
+    return f"{text}: NO IMAGE IS ACCEPTED" if disk.is_full else text
 
 
 def _write_workers(overview: Overview) -> None:
-    workers = [*((w, "") for w in overview.alive), *((w, "SILENT") for w in overview.silent)]
     write_table(
         "Workers",
         ("Role", "Host", ">Process", "Device", ">Up for", ">Last sign of life", ""),
         [
-            (w.role, w.host, w.pid, w.device, age(w.started_at, now=overview.now), said, remark)
-            for w, remark in workers
-            for said in [f"{age(w.beat_at, now=overview.now)} ago"]
+            (
+                each.role,
+                each.host,
+                each.pid,
+                each.device,
+                age(each.started_at, now=overview.now),
+                f"{age(each.beat_at, now=overview.now)} ago",
+                "" if each.alive else "SILENT",
+            )
+            for each in overview.workers
         ],
     )
 
@@ -194,10 +107,10 @@ def _write_destinations(overview: Overview) -> None:
         ("Name", "Gets", ">Sent", ">Waiting", ">Oldest waits", ">Dead", "Last error"),
         [
             (
-                f"{each.destination} (not in the settings)"
-                if each.destination in overview.unknown
-                else each.destination,
-                overview.gets.get(each.destination),
+                each.destination
+                if each.in_settings
+                else f"{each.destination} (not in the settings)",
+                each.gets,
                 each.num_sent,
                 each.num_pending,
                 age(each.oldest_pending_at, now=overview.now),
@@ -209,7 +122,7 @@ def _write_destinations(overview: Overview) -> None:
     )
 
 
-def _write_uncommitted(destinations: Sequence[Backlog]) -> None:
+def _write_uncommitted(destinations: Sequence[Destination]) -> None:
     """Show to what destinations have not committed, of what they got."""
     write_table(
         "Sent, and not committed to; midline queue retry JOB --deliveries asks again",

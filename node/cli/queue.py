@@ -1,40 +1,48 @@
-"""``midline queue``: list and show the analyses, run one again, give one up, readmit a study."""
+"""``midline queue``: list and show the analyses, and decide about them."""
 
 import json
-from collections.abc import Callable
-from contextlib import closing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from rich.table import Table
 
-from config.errors import Reason, UsageError
-from node.cli.output import AsJson, as_dict, duration, write_facts, write_json, write_table
-from node.cli.site import open_files, open_index, settings_for_person
-from node.cli.telling import tell_looked_at, tell_operated
-from node.retention import num_missing
-from storage.database import Database, Transaction
-from storage.files import FileStore
-from storage.records import (
-    CompleteStudy,
-    DeliveryRecord,
-    JobRecord,
-    JobState,
-    ResultRecord,
-    StudyState,
+from config.errors import UsageError
+from node.cli.acting import act
+from node.cli.moments import moment_of
+from node.cli.output import (
+    AsJson,
+    duration,
+    moment_in_words,
+    show_table,
+    table_of,
+    write_facts,
+    write_json,
+    write_table,
 )
-
-if TYPE_CHECKING:
-    from node.engine import Queues
+from node.cli.site import open_index, settings_for_person
+from node.cli.telling import tell_looked_at
+from node.cli.watching import watch_table
+from node.operating import actions
+from node.operating.jobs import (
+    JobDetail,
+    JobEntry,
+    JobFilter,
+    ShownDelivery,
+    ShownResult,
+    listed,
+    shown,
+)
+from storage.database import Database
+from storage.records import JobState, Priority
 
 OutcomeName = Literal["POSITIVE", "NEGATIVE", "PARTIAL", "FAILED", "NOT_ATTEMPTED"]
 """As `node.results.outcomes.Outcome`, which would take seconds to import; a test compares them."""
-ENDED = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
-MOST_DELIVERIES = 1000
+WATCH_SECONDS = 2.0
 
 Job = Annotated[int, typer.Argument(metavar="JOB", help="Number of the job.", min=1)]
 
-app = typer.Typer(help="List and show the analyses, run one again, give one up.")
+app = typer.Typer(help="List and show the analyses, and decide about them.")
 
 
 @app.command("list")
@@ -48,26 +56,71 @@ def list_jobs(
         OutcomeName | None,
         typer.Option(case_sensitive=False, help="Only jobs whose report says this."),
     ] = None,
+    priority: Annotated[
+        Priority | None, typer.Option(case_sensitive=False, help="Only jobs of this priority.")
+    ] = None,
+    sender: Annotated[
+        str | None, typer.Option(metavar="AE", help="Only studies that this AE title sent.")
+    ] = None,
+    study: Annotated[int | None, typer.Option(min=1, help="Only jobs of this study.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHEN", help="Only studies complete since then: 2h, 3d, or a local time."
+        ),
+    ] = None,
+    before: Annotated[
+        int | None, typer.Option(metavar="JOB", min=1, help="Only jobs before this one.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many jobs.")] = 20,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on showing it until Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the latest analyses."""
     settings = settings_for_person(context)
-    with open_index(settings) as database, database.read() as transaction:
-        jobs = transaction.jobs.list(state=state, outcome=outcome, limit=limit)
+    wanted = JobFilter(
+        state=state,
+        outcome=outcome,
+        priority=priority,
+        sender=sender,
+        study_id=study,
+        since=moment_of(since, "--since", now=datetime.now(UTC)),
+    )
+    with open_index(settings) as database:
+        if watch:
+            if as_json:
+                raise UsageError("--watch and --json exclude each other")
+            watch_table(
+                lambda: _jobs_table(_listed(database, wanted, before, limit)),
+                seconds=WATCH_SECONDS,
+            )
+            return
+        jobs = _listed(database, wanted, before, limit)
     if as_json:
-        write_json([_job_object(job) for job in jobs])
-        return
-    write_table(
+        write_json(jobs)
+    else:
+        show_table(_jobs_table(jobs))
+
+
+def _listed(
+    database: Database, wanted: JobFilter, before: int | None, limit: int
+) -> tuple[JobEntry, ...]:
+    with database.read() as transaction:
+        return listed(transaction, wanted, limit=limit, before=before).jobs
+
+
+def _jobs_table(jobs: tuple[JobEntry, ...]) -> Table:
+    return table_of(
         "Jobs",
         (
             ">Job",
             ">Study",
-            ">Gen.",
             ">Run",
             "State",
+            "Priority",
             "Outcome",
             "Reason",
+            "From",
             ">Images",
             "Last image",
             ">To report",
@@ -76,14 +129,15 @@ def list_jobs(
             (
                 job.id,
                 job.study_id,
-                job.generation,
                 job.run,
                 job.state,
+                job.priority,
                 job.outcome,
                 job.reason,
+                job.calling_ae_title,
                 job.num_instances,
-                _moment(job.last_received_at),
-                duration(_seconds(job)),
+                moment_in_words(job.last_received_at),
+                duration(job.seconds_to_report),
             )
             for job in jobs
         ],
@@ -94,26 +148,17 @@ def list_jobs(
 def show(context: typer.Context, job_id: Job, *, as_json: AsJson = False) -> None:
     """Show one analysis: its study, what was found, what was made, where it was delivered."""
     settings = settings_for_person(context)
-    with open_index(settings) as database, database.read() as transaction:
-        job = _existing(transaction, job_id)
-        study = transaction.studies.read_complete(job.study_id, job.generation)
-        results = transaction.results.of_job(job_id)
-        deliveries = transaction.results.deliveries(job_id=job_id, limit=MOST_DELIVERIES)
+    with open_index(settings) as database:
+        with database.read() as transaction:
+            job = shown(transaction, job_id)
         tell_looked_at(database, settings, job.study_id)
     if as_json:
-        write_json(
-            {
-                **_job_object(job),
-                "study": _study_object(study),
-                "results": [as_dict(result) for result in results],
-                "deliveries": [as_dict(delivery) for delivery in deliveries],
-            }
-        )
+        write_json(job)
         return
-    _write_job(job, study)
-    _write_selection(_unpacked(job.selection_json))
-    _write_results(results)
-    _write_deliveries(deliveries)
+    _write_job(job)
+    _write_selection(job.selection)
+    _write_results(job.results)
+    _write_deliveries(job.deliveries)
 
 
 @app.command()
@@ -126,24 +171,26 @@ def retry(
     ] = False,
 ) -> None:
     """Run an ended analysis again, or send again what could not be delivered."""
-    settings = settings_for_person(context)
-    again = _deliver_again if deliveries else _analyse_again
-    with open_index(settings) as database:
-        if not deliveries:
-            _check_images(database, open_files(settings), job_id)
-        said = _with_queues(database, lambda queues: again(database, queues, job_id))
-        tell_operated(database, settings, _study_of(database, job_id), "queue retry")
-    typer.echo(said)
+    again = actions.resend if deliveries else actions.retry
+    act(context, lambda desk: again(desk, job_id))
 
 
 @app.command()
 def cancel(context: typer.Context, job_id: Job) -> None:
     """Give an analysis up; its study gets a report that says so."""
-    settings = settings_for_person(context)
-    with open_index(settings) as database:
-        said = _with_queues(database, lambda queues: _cancel(database, queues, job_id))
-        tell_operated(database, settings, _study_of(database, job_id), "queue cancel")
-    typer.echo(said)
+    act(context, lambda desk: actions.cancel(desk, job_id))
+
+
+@app.command()
+def prioritise(
+    context: typer.Context,
+    job_id: Job,
+    priority: Annotated[
+        Priority, typer.Argument(case_sensitive=False, help="STAT starts first, LOW last.")
+    ],
+) -> None:
+    """Let a queued analysis start before or after the others."""
+    act(context, lambda desk: actions.prioritise(desk, job_id, priority))
 
 
 @app.command()
@@ -154,150 +201,28 @@ def readmit(
     ],
 ) -> None:
     """Take a study out of quarantine, after somebody has looked at it."""
-    settings = settings_for_person(context)
-    with open_index(settings) as database:
-        with database.begin() as transaction:
-            study = transaction.studies.readmit(study_id, now=datetime.now(UTC))
-        if study is None:
-            raise UsageError(f"there is no quarantined study {study_id}; midline status lists them")
-        tell_operated(database, settings, study_id, "queue readmit")
-    if study.state is StudyState.COMPLETE:
-        typer.echo(f"study {study_id} may be analysed: run its job again with midline queue retry")
-    else:
-        typer.echo(f"study {study_id} is received again, and analysed when it is complete")
+    act(context, lambda desk: actions.readmit(desk, study_id))
 
 
-def _check_images(database: Database, files: FileStore, job_id: int) -> None:
-    """Refuse to analyse again what retention has removed."""
-    with database.read() as transaction:
-        job = _existing(transaction, job_id)
-        study = transaction.studies.read_complete(job.study_id, job.generation)
-    if study is None or job.state not in ENDED:
-        return
-    missing = num_missing(files, study)
-    if missing:
-        raise UsageError(
-            f"{missing} of {len(study.instances)} images of job {job_id} are not in the store any "
-            "more: send the study again first"
-        )
-
-
-def _study_of(database: Database, job_id: int) -> int:
-    with database.read() as transaction:
-        return _existing(transaction, job_id).study_id
-
-
-def _with_queues(database: Database, act: "Callable[[Queues], str]") -> str:
-    from node.engine import Queues  # noqa: PLC0415 - lists do without, and it takes a second
-
-    with closing(Queues(database.engine)) as queues:
-        return act(queues)
-
-
-def _analyse_again(database: Database, queues: "Queues", job_id: int) -> str:
-    """Put an ended job back, and enqueue its next run: both, or neither."""
-    with database.begin() as transaction:
-        job = _existing(transaction, job_id)
-        if job.state not in ENDED:
-            raise UsageError(f"job {job_id} is {job.state}; only an ended one can be run again")
-        again = transaction.jobs.requeue(job_id)
-        if again is None:
-            raise UsageError(f"job {job_id} is queued already")
-        transaction.retention.take_back(job.study_id)
-        queues.analyse(transaction.session, job_id, run=again.run, priority=again.priority)
-    return f"job {job_id} is queued for run {again.run}"
-
-
-def _deliver_again(database: Database, queues: "Queues", job_id: int) -> str:
-    """Reopen what a job's destinations did not get, or did not commit to: all of it, or nothing."""
-    now = datetime.now(UTC)
-    with database.begin() as transaction:
-        _existing(transaction, job_id)
-        resent = transaction.results.reopen(now=now, job_id=job_id)
-        asked = transaction.commitments.reopen(job_id, now=now)
-        for name in sorted({delivery.destination for delivery in (*resent, *asked)}):
-            queues.deliver(transaction.session, job_id, name, opened_at=now)
-    said = [
-        f"{len(reopened)} results of job {job_id} are {what} {', '.join(names)}"
-        for reopened, what in ((resent, "sent again to"), (asked, "to be committed to by"))
-        for names in [sorted({delivery.destination for delivery in reopened})]
-        if reopened
-    ]
-    if not said:
-        raise UsageError(f"job {job_id} has no delivery that was given up")
-    return "; ".join(said)
-
-
-def _cancel(database: Database, queues: "Queues", job_id: int) -> str:
-    """Give a job up and enqueue the report that says so; then stop its workflow."""
-    with database.begin() as transaction:
-        job = _existing(transaction, job_id)
-        if transaction.jobs.cancel(job_id, now=datetime.now(UTC)) is None:
-            raise UsageError(
-                f"job {job_id} is {job.state}; only a queued or running one can be cancelled"
-            )
-        queues.report_failure(transaction.session, job_id, Reason.UNSPECIFIED, run=job.run)
-    queues.cancel_analysis(job_id, run=job.run)
-    return f"job {job_id} is cancelled; its study gets a report that says so"
-
-
-def _existing(transaction: Transaction, job_id: int) -> JobRecord:
-    job = transaction.jobs.get(job_id)
-    if job is None:
-        raise UsageError(f"there is no job {job_id}; midline queue list shows the latest")
-    return job
-
-
-def _job_object(job: JobRecord) -> dict[str, Any]:
-    """Describe a job in JSON, with findings and selection unpacked."""
-    return {
-        **as_dict(job, "findings_json", "selection_json"),
-        "findings": _unpacked(job.findings_json),
-        "selection": _unpacked(job.selection_json),
-        "seconds_to_report": _seconds(job),
-    }
-
-
-def _unpacked(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
-
-
-def _study_object(study: CompleteStudy | None) -> dict[str, Any] | None:
-    if study is None:
-        return None
-    described = as_dict(study, "instances", "patient_key")
-    return {**described, "num_instances": len(study.instances)}
-
-
-def _seconds(job: JobRecord) -> float | None:
-    """Seconds from the last image to the report, of the first run."""
-    if job.finished_at is None or job.run > 1:
-        return None
-    return (job.finished_at - job.last_received_at).total_seconds()
-
-
-def _moment(moment: datetime | None) -> str:
-    return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _write_job(job: JobRecord, study: CompleteStudy | None) -> None:
+def _write_job(job: JobDetail) -> None:
+    study = job.study
     write_facts(
         [
-            ("Job", f"{job.id}, run {job.run}, {job.state}"),
+            ("Job", f"{job.id}, run {job.run}, {job.state}, {job.priority}"),
             ("Outcome", job.outcome),
             ("Reason", job.reason),
             ("Message", job.message),
             ("Model", job.model),
-            ("Findings", job.findings_json),
+            ("Findings", job.findings and json.dumps(job.findings)),
             ("Study", f"{job.study_id}, generation {job.generation}, {job.num_instances} images"),
             ("Study Instance UID", job.study_instance_uid),
             ("From", study and study.calling_ae_title),
             ("Complete by", study and study.evidence),
-            ("Last image", _moment(job.last_received_at)),
-            ("Completed", study and _moment(study.completed_at)),
-            ("Started", _moment(job.started_at) or None),
-            ("Finished", _moment(job.finished_at) or None),
-            ("Image to report", duration(_seconds(job)) or None),
+            ("Last image", moment_in_words(job.last_received_at)),
+            ("Completed", study and moment_in_words(study.completed_at)),
+            ("Started", moment_in_words(job.started_at) or None),
+            ("Finished", moment_in_words(job.finished_at) or None),
+            ("Image to report", duration(job.seconds_to_report) or None),
             ("Worker", job.executor_id),
             ("Started so often", job.attempts),
         ]
@@ -319,15 +244,15 @@ def _write_selection(selection: dict[str, Any] | None) -> None:
     write_table("Series", (">Number", "Choice", "Why", "Detail", "Series Instance UID"), rows)
 
 
-def _write_results(results: tuple[ResultRecord, ...]) -> None:
+def _write_results(results: tuple[ShownResult, ...]) -> None:
     write_table(
         "Results",
         ("Kind", "SOP Instance UID", "File", "Made"),
-        [(r.kind, r.sop_instance_uid, r.path, _moment(r.created_at)) for r in results],
+        [(r.kind, r.sop_instance_uid, r.path, moment_in_words(r.created_at)) for r in results],
     )
 
 
-def _write_deliveries(deliveries: tuple[DeliveryRecord, ...]) -> None:
+def _write_deliveries(deliveries: tuple[ShownDelivery, ...]) -> None:
     write_table(
         "Deliveries",
         ("To", "Kind", "State", ">Attempts", "Sent", "Committed", "Next attempt", "Last error"),
@@ -337,9 +262,9 @@ def _write_deliveries(deliveries: tuple[DeliveryRecord, ...]) -> None:
                 d.kind,
                 d.state,
                 d.attempts,
-                _moment(d.sent_at),
-                _moment(d.committed_at) or d.commitment,
-                _moment(d.next_attempt_at),
+                moment_in_words(d.sent_at),
+                moment_in_words(d.committed_at) or d.commitment,
+                moment_in_words(d.next_attempt_at),
                 d.commitment_error or d.last_error,
             )
             for d in deliveries

@@ -7,8 +7,10 @@ import typer
 
 from config.settings import Settings
 from node.audit.trail import person, trail_of
-from node.cli.output import AsJson, as_dict, write_json, write_table
+from node.cli.output import AsJson, as_dict, moment_in_words, write_json, write_table
 from node.cli.site import open_files, open_index, settings_for_person
+from node.custody import Stores
+from node.engine import Queues
 from node.retention import Retention, goes_at
 from storage.database import Database
 from storage.records import FinishedStudy
@@ -57,18 +59,20 @@ def run(
         return
     typer.echo(
         f"images of {len(gone.study_ids)} studies are removed, {gone.num_bytes} bytes; "
-        f"{gone.num_orphans} files that nobody needed, {gone.num_parts} half written"
+        f"{gone.num_orphans} files that nobody needed, {gone.num_parts} half written; "
+        f"{gone.num_adopted} images without a row were entered"
     )
 
 
 def _retention(settings: Settings, database: Database) -> Retention:
-    return Retention(
-        database,
-        open_files(settings),
-        settings.retention,
+    stores = Stores(
+        database=database,
+        files=open_files(settings),
+        queues=Queues(database.engine),
+        max_instance_bytes=settings.node.max_instance_bytes,
         audit=trail_of(database, settings).write,
-        person=person(),
     )
+    return Retention(stores, settings.retention, person=person())
 
 
 def _write(title: str, studies: tuple[FinishedStudy, ...], keep_days: float | None) -> None:
@@ -80,13 +84,11 @@ def _write(title: str, studies: tuple[FinishedStudy, ...], keep_days: float | No
                 study.id,
                 study.num_images,
                 study.num_bytes,
-                _moment(study.settled_at),
-                "for room only" if keep_days is None else _moment(goes_at(study, keep_days)),
+                moment_in_words(study.settled_at),
+                "for room only"
+                if keep_days is None
+                else moment_in_words(goes_at(study, keep_days)),
             )
             for study in studies
         ],
     )
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -14,13 +14,6 @@ def tell_looked_at(database: Database, settings: Settings, study_id: int) -> Non
         trail_of(database, settings).write(events.looked_at(person(), study))
 
 
-def tell_operated(database: Database, settings: Settings, study_id: int, command: str) -> None:
-    """Tell that a person decided about the work on a study."""
-    study = _study(database, study_id)
-    if study is not None:
-        trail_of(database, settings).write(events.operated(person(), study, command))
-
-
 def tell_configured(database: Database, settings: Settings, subject: str, command: str) -> None:
     """Tell that a person changed what the node remembers of a peer."""
     trail_of(database, settings).write(events.configured(person(), command, subject))

@@ -218,8 +218,8 @@ def _run_again(desk: Desk, job: JobRecord, command: str) -> Done:
     missing = 0 if study is None else num_missing(desk.files, study)
     if study is not None and missing:
         raise UsageError(
-            f"{missing} of {len(study.instances)} images of job {job.id} are not in the store "
-            f"({desk.files.root}) any more: send the study again first"
+            f"{missing} of {len(study.instances)} images of job {job.id} are not in the store any "
+            f"more: send the study again first, or ask on a machine that has {desk.files.root}"
         )
     with desk.database.begin() as transaction:
         # it may have moved since it was looked at

@@ -132,7 +132,7 @@ def test_an_export_that_cannot_be_written_is_one_line(run: Run, trail: Database)
     [
         (("queue", "show", "1"), "shown"),
         (("queue", "retry", "1"), "queue retry"),
-        (("queue", "retry", "1", "--deliveries"), "queue retry"),
+        (("queue", "retry", "1", "--deliveries"), "queue retry --deliveries"),
     ],
 )
 def test_commands_about_a_study_are_told_with_the_person(
