@@ -1,7 +1,8 @@
 """Taking custody of a received instance: the file, its fsync, then its row.
 
 Whoever gets the number of a study back from `keep` may answer Success: from then on nothing but a
-lost disk loses the instance.
+lost disk loses the instance. The file is what is forced to the disk: a row that a loss of power
+takes is made again from it (`node.adoption`).
 """
 
 import hashlib
@@ -9,18 +10,13 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pydicom.dataset import FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_file_meta_info
-from pydicom.uid import UID
-
 from config.errors import InstanceConflictError, PatientConflictError
 from config.log import log_scope
 from node.audit import events
 from node.audit.trail import Write, untold
 from node.completion import complete
 from node.engine import Queues
-from node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from node.part10 import preceding
 from node.pseudonyms import keyed
 from node.reception import ReceptionError, Request, identify
 from node.status import StoreStatus
@@ -29,9 +25,6 @@ from storage.files import FileStore
 from storage.records import ConflictKind, ReceivedInstance, StudyState
 
 logger = logging.getLogger(__name__)
-
-PREAMBLE = bytes(128) + b"DICM"
-"""PS3.10 7.1; zeros, so that no received file can pass for a program (CVE-2019-11687)."""
 
 CONTRADICTIONS = {
     ConflictKind.INSTANCE: "a known SOP Instance UID came with other content",
@@ -66,10 +59,38 @@ def keep(request: Request, stores: Stores, *, calling_ae_title: str) -> int:
     stores.files.check_space()
     if len(request.data_set) > stores.max_instance_bytes:
         raise ReceptionError(StoreStatus.OUT_OF_RESOURCES, "the data set is over the size limit")
-    identity = identify(request, max_inflated_bytes=stores.max_instance_bytes)
-    content = part10(request)
     sha256 = hashlib.sha256(request.data_set).hexdigest()
-    instance = ReceivedInstance(
+    header = preceding(request, calling_ae_title=calling_ae_title)
+    instance = received_instance(
+        request,
+        stores,
+        calling_ae_title=calling_ae_title,
+        path=stores.files.path_of_received(sha256),
+        sha256=sha256,
+        num_bytes=len(header) + len(request.data_set),
+    )
+    stores.files.write_received([header, request.data_set], sha256=sha256)
+    return enter(instance, stores)
+
+
+def received_instance(
+    request: Request,
+    stores: Stores,
+    *,
+    calling_ae_title: str,
+    path: str,
+    sha256: str,
+    num_bytes: int,
+) -> ReceivedInstance:
+    """Describe an instance as the index does.
+
+    Raises
+    ------
+    ReceptionError
+        If it is not what the request says.
+    """
+    identity = identify(request, max_inflated_bytes=stores.max_instance_bytes)
+    return ReceivedInstance(
         study_instance_uid=identity.study_instance_uid,
         series_instance_uid=identity.series_instance_uid,
         sop_instance_uid=request.sop_instance_uid,
@@ -78,13 +99,25 @@ def keep(request: Request, stores: Stores, *, calling_ae_title: str) -> int:
         patient_key=keyed(identity.patient_digest, site_key=stores.files.site_key),
         calling_ae_title=calling_ae_title,
         sha256=sha256,
-        num_bytes=len(content),
-        path=stores.files.write_received([content], sha256=sha256),
+        num_bytes=num_bytes,
+        path=path,
         geometry_json=identity.geometry_json,
     )
+
+
+def enter(instance: ReceivedInstance, stores: Stores) -> int:
+    """Enter an instance whose file is safe on the disk; give back the number of its study.
+
+    The row need not be forced to the disk: the file says all that is in it (`node.adoption`).
+
+    Raises
+    ------
+    DatabaseBusyError, InstanceConflictError, PatientConflictError
+        As `keep`.
+    """
     now = datetime.now(UTC)
     try:
-        with stores.database.begin() as transaction:
+        with stores.database.begin(forced=False) as transaction:
             study_id = transaction.studies.register(instance, now=now).study_id
     except InstanceConflictError:
         _put_aside(instance, ConflictKind.INSTANCE, stores, now)
@@ -93,7 +126,7 @@ def keep(request: Request, stores: Stores, *, calling_ae_title: str) -> int:
         _put_aside(instance, ConflictKind.PATIENT, stores, now)
         raise
     with log_scope(study=study_id):
-        logger.debug("kept an instance of %d bytes", len(content))
+        logger.debug("kept an instance of %d bytes", instance.num_bytes)
     return study_id
 
 
@@ -122,17 +155,3 @@ def _put_aside(
     logger.error("an instance contradicts the index and lies in quarantine: %s", kind)
     sender = events.peer(instance.calling_ae_title)
     stores.audit(events.contradicted(sender, held, CONTRADICTIONS[kind]))
-
-
-def part10(request: Request) -> bytes:
-    """Make the file of a received instance: preamble, meta information, the bytes as they came."""
-    meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = UID(request.sop_class_uid)
-    meta.MediaStorageSOPInstanceUID = UID(request.sop_instance_uid)
-    meta.TransferSyntaxUID = UID(request.transfer_syntax_uid)
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    buffer = DicomBytesIO()
-    write_file_meta_info(buffer, meta, enforce_standard=True)
-    return PREAMBLE + buffer.getvalue() + request.data_set

@@ -1,8 +1,9 @@
 """Retention: images of finished studies go after their time, or when the disk gets full.
 
-First the study is marked, then its files go: a crash in between leaves files that no row needs, and
-the next sweep takes them like everything else that nobody needs. Results, index and audit trail
-stay, and so does what lies in quarantine until somebody has looked.
+First the study is marked, then its files go: a crash in between leaves files that no study needs,
+and the next sweep takes them. An image that no row names is no such file: it is entered
+(`node.adoption`). Results, index and audit trail stay, and so does what lies in quarantine until
+somebody has looked.
 """
 
 import logging
@@ -11,15 +12,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 
 from config.errors import MidlineError
 from config.log import log_scope
 from config.settings import RetentionSettings
+from node.adoption import adopt, unneeded
 from node.audit import events
 from node.audit.messages import Participant
-from node.audit.trail import Write, untold
-from storage.database import Database
+from node.custody import Stores
 from storage.files import FileStore
 from storage.records import CompleteStudy, FinishedStudy
 
@@ -31,7 +31,6 @@ SWEEP_SECONDS = 3600.0
 """Between two sweeps over everything."""
 SAFE_AGE = timedelta(hours=1)
 """Younger files may belong to a process that is about to enter them."""
-BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,8 @@ class Removed:
         Of them, and of what their jobs left for each other.
     num_orphans
         Received files that nobody needed.
+    num_adopted
+        Images without a row, which were entered.
     num_parts
         Files that a crash left half written.
     """
@@ -53,6 +54,7 @@ class Removed:
     study_ids: tuple[int, ...] = ()
     num_bytes: int = 0
     num_orphans: int = 0
+    num_adopted: int = 0
     num_parts: int = 0
 
 
@@ -61,27 +63,27 @@ class Retention:
 
     Parameters
     ----------
-    database, files
-        Where studies and images are.
+    stores
+        Where studies and images are, and who is told of each study.
     settings
         For how long, and how much room there is to be.
-    audit
-        Is told of each study.
     person
         Who asked for it; None if it was time.
     """
 
     def __init__(
         self,
-        database: Database,
-        files: FileStore,
+        stores: Stores,
         settings: RetentionSettings,
         *,
-        audit: Write = untold,
         person: Participant | None = None,
     ) -> None:
-        self._database, self._files, self._settings = database, files, settings
-        self._audit, self._person = audit, person
+        self._stores, self._settings, self._person = stores, settings, person
+        self._database, self._files = stores.database, stores.files
+
+    def renew(self, settings: RetentionSettings) -> None:
+        """Go by other settings from now on."""
+        self._settings = settings
 
     def finished(self, *, now: datetime) -> tuple[FinishedStudy, ...]:
         """List the studies with which nothing is left to be done, and whose images are here."""
@@ -112,11 +114,13 @@ class Retention:
         """
         self._files.put_back()
         gone = self._remove(now=now)
-        orphans = self._sweep_orphans(now=now)
+        orphans, adopted = self._sweep_orphans(now=now)
         parts = self._files.sweep_parts(now=now, older_than=SAFE_AGE)
         if orphans or parts:
             logger.info("removed %d files that nobody needed, %d half written", orphans, parts)
-        return Removed(gone.study_ids, gone.num_bytes, orphans, parts)
+        if adopted:
+            logger.warning("entered %d images that had no row", adopted)
+        return Removed(gone.study_ids, gone.num_bytes, orphans, adopted, parts)
 
     def run_until(
         self, stop: threading.Event, *, clock: Callable[[], float] = time.monotonic
@@ -157,7 +161,7 @@ class Retention:
             study = transaction.studies.get(finished.id)
         if study is not None:
             reason = "its time is over" if self._person is None else "retention run"
-            self._audit(events.removed(study, person=self._person, reason=reason))
+            self._stores.audit(events.removed(study, person=self._person, reason=reason))
         with self._database.read() as transaction:
             needed = transaction.retention.needed(paths)
         freed = sum(
@@ -169,18 +173,24 @@ class Retention:
         )
         return freed
 
-    def _sweep_orphans(self, *, now: datetime) -> int:
-        """Remove received files that no study needs, and that nobody can be about to enter."""
+    def _sweep_orphans(self, *, now: datetime) -> tuple[int, int]:
+        """Remove received files that no study needs; those that no row names are entered instead.
+
+        Younger files may belong to somebody who is about to enter them.
+
+        Returns
+        -------
+        tuple of int
+            How many were removed, and how many entered.
+        """
         before = now - SAFE_AGE
-        old = self._files.received(before=before)
-        num_removed = 0
-        while batch := list(islice(old, BATCH)):
-            with self._database.read() as transaction:
-                needed = transaction.retention.needed(batch)
-            for path in batch:
-                if path not in needed:
-                    num_removed += self._files.remove(path, unless_since=before) > 0
-        return num_removed
+        num_removed = num_adopted = 0
+        for found in unneeded(self._stores.files, self._stores.database, before=before):
+            if not found.is_known and adopt(found.path, self._stores):
+                num_adopted += 1
+            else:
+                num_removed += self._stores.files.remove(found.path, unless_since=before) > 0
+        return num_removed, num_adopted
 
 
 def goes_at(study: FinishedStudy, keep_days: float) -> datetime:

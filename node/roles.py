@@ -6,6 +6,8 @@ Only here are database, store, queue, model and handlers put together; nothing k
 import functools
 import hashlib
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,13 +21,14 @@ from config.errors import SettingsError
 from config.settings import Settings
 from ml.checkpoint import ModelCard, Thresholds, card_path, read_card
 from ml.inference import Precision, Segmenter
-from node import pseudonyms
+from node import adoption, pseudonyms
 from node.audit.syslog import Forwarder, is_first_of, repository_of
 from node.audit.trail import Trail, running, trail_of
 from node.caller import caller_of
 from node.custody import Stores
-from node.engine import Queues, migrate, new_executor_id, run_analyser, run_deliverer
+from node.engine import Queues, fence, migrate, new_executor_id, run_analyser, run_deliverer
 from node.listener import listen
+from node.reloading import Source, reloading
 from node.results.identity import (
     ContentQualification,
     ModelIdentity,
@@ -33,7 +36,7 @@ from node.results.identity import (
     model_device_uid,
 )
 from node.retention import Retention
-from node.steps import Analyst, Deliverer
+from node.steps import Analyst, CurrentAnalyst, CurrentDeliverer, Deliverer
 from node.workplace import Workplace
 from storage.database import Database
 from storage.files import FileStore
@@ -43,6 +46,8 @@ logger = logging.getLogger(__name__)
 PRODUCT_VERSION = version("midline")
 Loop = Callable[[threading.Event], None]
 """Goes on until it is told to stop."""
+NEVER = Source()
+"""Settings that nobody asks to be read again."""
 PATIENCE_SECONDS = 10.0
 """At a stop, how long what runs beside a role may take to end; it begins anew after the start."""
 
@@ -141,44 +146,55 @@ def thresholds_of(settings: Settings, card: ModelCard) -> Thresholds:
     )
 
 
-def run_listener(settings: Settings, stop: threading.Event) -> None:
-    """Receive and complete studies until stopped."""
-    database = Database(settings.storage.url)
-    trail = trail_of(database, settings)
-    stores = Stores(
+def stores_of(settings: Settings, database: Database, trail: Trail) -> Stores:
+    """Name where received instances go."""
+    return Stores(
         database=database,
         files=open_files(settings),
         queues=Queues(database.engine),
         max_instance_bytes=settings.node.max_instance_bytes,
         audit=trail.write,
     )
-    with running(trail):
-        listen(settings, stores, stop)
 
 
-def run_analysis(settings: Settings, stop: threading.Event) -> None:
+def run_listener(settings: Settings, stop: threading.Event, source: Source = NEVER) -> None:
+    """Receive and complete studies until stopped."""
+    database = Database(settings.storage.url)
+    trail = trail_of(database, settings)
+    stores = stores_of(settings, database, trail)
+    with running(trail), _beside(functools.partial(adoption.run_until, stores=stores)):
+        listen(settings, stores, stop, source)
+
+
+def run_analysis(settings: Settings, stop: threading.Event, source: Source = NEVER) -> None:
     """Analyse studies until stopped."""
     segmenter = load_segmenter(settings)
     place, trail = _workplace(settings, "analyse", segmenter.card)
-    with running(trail):
+    steps = CurrentAnalyst(Analyst(place, segmenter))
+
+    def renew(new: Settings) -> None:
+        steps.current = Analyst(replace(place, destinations=new.receivers), segmenter)
+
+    with running(trail), reloading(source, settings, renew):
         run_analyser(
             place.database,
-            Analyst(place, segmenter),
+            steps,
             executor_id=place.executor_id,
             attempts=settings.analysis.step_attempts,
             max_recovery_attempts=settings.analysis.max_recovery_attempts,
             device=segmenter.device,
             liveness=settings.liveness,
             stop=stop,
+            on_lost_lease=begin_anew,
         )
 
 
-def run_delivery(settings: Settings, stop: threading.Event) -> None:
+def run_delivery(settings: Settings, stop: threading.Event, source: Source = NEVER) -> None:
     """Deliver results until stopped; beside it, remove what is due and forward the trail."""
     card = read_card(card_path(weights_path(settings)))
     place, trail = _workplace(settings, "deliver", card)
     caller = caller_of(settings)
-    retention = Retention(place.database, place.files, settings.retention, audit=place.audit)
+    retention = Retention(stores_of(settings, place.database, trail), settings.retention)
     beside_it: list[Loop] = [retention.run_until]
     repository = repository_of(settings.audit, caller.tls)
     if repository is not None:
@@ -187,15 +203,31 @@ def run_delivery(settings: Settings, stop: threading.Event) -> None:
             is_first_of, place.database, place.executor_id, timeout=timeout
         )
         beside_it.append(Forwarder(place.database, repository, is_first=is_first).forward_until)
-    with running(trail), _beside(*beside_it):
+    steps = CurrentDeliverer(Deliverer(place, settings, caller))
+
+    def renew(new: Settings) -> None:
+        there = replace(place, destinations=new.receivers)
+        steps.current = Deliverer(there, new, caller_of(new))
+        retention.renew(new.retention)
+
+    with running(trail), _beside(*beside_it), reloading(source, settings, renew):
         run_deliverer(
             place.database,
-            Deliverer(place, settings, caller),
+            steps,
             executor_id=place.executor_id,
             slots=settings.delivery.slots,
             liveness=settings.liveness,
             stop=stop,
+            on_lost_lease=begin_anew,
         )
+
+
+def begin_anew() -> None:
+    """Let this process begin its next life at once, whatever it does: others do that now.
+
+    The same program with the same arguments takes its place, and finds the database as it is.
+    """
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - its own arguments
 
 
 @contextmanager
@@ -218,7 +250,7 @@ def _workplace(settings: Settings, role: str, card: ModelCard) -> tuple[Workplac
     trail = trail_of(database, settings)
     place = Workplace(
         executor_id=new_executor_id(role),
-        database=database,
+        database=database.fenced(fence),
         files=open_files(settings),
         queues=Queues(database.engine),
         destinations=settings.receivers,

@@ -5,12 +5,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from node.custody import PREAMBLE
+from node.part10 import data_set_of
 from storage.files import FileStore
 from storage.upkeep import KnownFile
-
-GROUP_LENGTH_BYTES = 12
-"""File Meta Information Group Length (0002,0000): tag, VR, length, UL (PS3.10 7.1)."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +58,5 @@ def _is_as_noted(path: Path, known: KnownFile, *, digests: bool) -> bool:
     if not digests:
         return True
     content = path.read_bytes()
-    digested = content if known.num_bytes is None else _data_set(content)
+    digested = content if known.num_bytes is None else data_set_of(content)
     return hashlib.sha256(digested).hexdigest() == known.sha256
-
-
-def _data_set(content: bytes) -> bytes:
-    """Leave out what `node.custody.part10` put before the data set."""
-    start = len(PREAMBLE) + GROUP_LENGTH_BYTES
-    group_length = int.from_bytes(content[start - 4 : start], "little")
-    return content[start + group_length :]

@@ -4,8 +4,9 @@ SQLite (WAL, write lock taken at BEGIN, on a local disk) or PostgreSQL. The queu
 engine, so that a study's completion and its job can be written together.
 """
 
+import copy
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -19,6 +20,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from config.errors import DatabaseBusyError, SettingsError, StorageError, StorageFullError
+from storage import postgresql
 from storage.accounts import Accounts
 from storage.arrivals import Arrivals
 from storage.audit import AuditTrail
@@ -41,8 +43,14 @@ POOL_SIZE = 20
 UPGRADE_LOCK = 0x4D49444C
 """Number of the PostgreSQL advisory lock under which one process upgrades at a time."""
 FULL_SQLSTATES = ("53100", "53200")
-BUSY_SQLSTATES = ("40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03", "57014")
+BUSY_SQLSTATES = (
+    *("25P03", "40001", "40P01", "53300", "55P03"),
+    *("57P01", "57P02", "57P03", "57P05", "57014"),
+)
 BUSY_SQLSTATE_CLASS = "08"
+
+Fence = Callable[[Session], None]
+"""Raises an error of ours if who has begun a transaction may not write any more."""
 
 
 class Transaction:
@@ -145,7 +153,9 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self.engine = _create_engine(url)
+        self.engine = _create_engine(url, forced=True)
+        self._unforced = _create_engine(url, forced=False) if self._is_sqlite else self.engine
+        self._fence: Fence | None = None
 
     def upgrade(self) -> None:
         """Bring the tables to the newest version; safe when several processes start at once.
@@ -155,17 +165,24 @@ class Database:
         StorageError
             If the database cannot be reached or changed.
         """
-        with _mapped_errors(), self.engine.connect() as connection:
+        with mapped_errors(), self.engine.connect() as connection:
             _lock_for_upgrade(connection)
             command.upgrade(configuration(connection), "head")
             connection.commit()
 
     @contextmanager
-    def begin(self) -> Iterator[Transaction]:
+    def begin(self, *, forced: bool = True) -> Iterator[Transaction]:
         """Open a transaction for reading and writing; it commits at the end, or rolls back.
 
         On SQLite the write lock is taken here, so that nothing read in it can be outdated when it
         writes.
+
+        Parameters
+        ----------
+        forced
+            Whether it survives a loss of power when this returns. Without, SQLite may lose it
+            then, never a part of it, and nothing at the end of a process: for what can be found
+            again on the disk. PostgreSQL, which may restart on its own, loses nothing.
 
         Raises
         ------
@@ -176,11 +193,20 @@ class Database:
         StorageError
             If the database refuses what was asked for another reason.
         """
-        with _mapped_errors(), Session(self.engine, expire_on_commit=False) as session:
+        engine = self.engine if forced else self._unforced
+        with mapped_errors(), Session(engine, expire_on_commit=False) as session:
             if self._is_sqlite:
                 session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+            if self._fence is not None:
+                self._fence(session)
             yield Transaction(session)
             session.commit()
+
+    def fenced(self, fence: Fence) -> "Database":
+        """Give the same database to somebody who may write only while a fence lets them."""
+        view = copy.copy(self)
+        view._fence = fence
+        return view
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -191,43 +217,43 @@ class Database:
         StorageError
             As `begin`.
         """
-        with _mapped_errors(), Session(self.engine, expire_on_commit=False) as session:
+        with mapped_errors(), Session(self.engine, expire_on_commit=False) as session:
             if self._is_sqlite:
                 session.connection().exec_driver_sql("BEGIN")
             else:
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+                session.execute(postgresql.WITHOUT_LIMIT)
             yield Transaction(session)
             session.rollback()
 
     def close(self) -> None:
         """Close all connections; the database can be used again afterwards."""
         self.engine.dispose()
+        self._unforced.dispose()
 
     @property
     def _is_sqlite(self) -> bool:
         return self.engine.dialect.name == "sqlite"
 
 
-def _create_engine(url: str) -> sa.Engine:
+def _create_engine(url: str, *, forced: bool) -> sa.Engine:
     """Make the engine that index and queue share."""
     try:
         kind = sa.make_url(url)
     except sa.exc.ArgumentError as error:
         raise SettingsError("storage.database_url is no database URL") from error
     if kind.get_backend_name() == "sqlite":
-        return _create_sqlite_engine(kind)
+        return _create_sqlite_engine(kind, forced=forced)
     if kind.get_driver_name() == "psycopg":
-        return sa.create_engine(
-            kind, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True
-        )
+        return postgresql.create_engine(kind)
     raise SettingsError(
         f"storage.database_url is of kind {kind.drivername!r}; "
         "known are 'sqlite' and 'postgresql+psycopg'"
     )
 
 
-def _create_sqlite_engine(url: sa.URL) -> sa.Engine:
-    """Make an engine on a file, in WAL mode and durable at each commit."""
+def _create_sqlite_engine(url: sa.URL, *, forced: bool) -> sa.Engine:
+    """Make an engine on a file, in WAL mode, durable at each commit or at the next forced one."""
     if not url.database or url.database == ":memory:":
         raise SettingsError("storage.database_url names no file: sqlite:///path is needed")
     Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -244,7 +270,7 @@ def _create_sqlite_engine(url: sa.URL) -> sa.Engine:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA synchronous={'FULL' if forced else 'NORMAL'}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
@@ -260,7 +286,7 @@ def _lock_for_upgrade(connection: sa.Connection) -> None:
 
 
 @contextmanager
-def _mapped_errors() -> Iterator[None]:
+def mapped_errors() -> Iterator[None]:
     """Turn the errors of SQLAlchemy into ours; their text may quote rows, so it is dropped."""
     try:
         yield

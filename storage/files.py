@@ -1,19 +1,17 @@
 """DICOM files on the disk, whole or not at all.
 
-A file is written beside its place, forced to the disk, and renamed; the folder is forced to the
-disk as well. So a crash leaves a ``.part`` that nobody reads, or the whole file. Names come from
-digests and own numbers, never from a UID (CVE-2026-32711). On hosts that share the store it must
-be a file system with atomic renames.
+A result is written beside its place and renamed, so that a crash leaves a ``.part`` that nobody
+reads, or the whole file. A received image is written in its place: nobody reads it before the index
+names it, and its name tells whether it is whole (`node.adoption`). Names come from digests and own
+numbers, never from a UID (CVE-2026-32711). On hosts that share the store it must be a file system
+with atomic renames.
 """
 
-import errno
 import hashlib
-import os
 import re
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -21,12 +19,19 @@ from pathlib import Path
 
 from config.errors import StorageError, StorageFullError
 from storage import secret
+from storage.durable import (
+    ASIDE_SUFFIX,
+    FOLDER_MODE,
+    PART_SUFFIX,
+    make_folder,
+    mapped_errors,
+    put_back,
+    sync_folder,
+    take_away,
+    write_new,
+    write_over,
+)
 
-FOLDER_MODE = 0o700
-FILE_MODE = 0o600
-PART_SUFFIX = ".part"
-ASIDE_SUFFIX = ".aside"
-FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -53,7 +58,7 @@ class FileStore:
     def __init__(self, root: Path, *, reserve_bytes: int) -> None:
         self._root = root.resolve()
         self._reserve_bytes = reserve_bytes
-        with _mapped_errors("make the store's folder"):
+        with mapped_errors("make the store's folder"):
             self._root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
 
     @property
@@ -86,7 +91,7 @@ class FileStore:
         StorageError
             If it cannot be read.
         """
-        with _mapped_errors("read the free space"):
+        with mapped_errors("read the free space"):
             return shutil.disk_usage(self._root).free
 
     def check_space(self) -> None:
@@ -125,11 +130,33 @@ class FileStore:
         StorageError
             If it cannot be written for another reason.
         """
+        relative = self.path_of_received(sha256)
+        target = self._root / relative
+        with mapped_errors("write a file"):
+            make_folder(target.parent)
+            try:
+                write_new(target, pieces)
+            except FileExistsError:
+                # a repetition, or what a crash left of it: replaced by what is whole
+                write_over(target, pieces)
+        return relative
+
+    def path_of_received(self, sha256: str) -> str:
+        """Name the file of a received data set, by the digest of that; relative to the root."""
         if not SHA256.fullmatch(sha256):
             raise ValueError("sha256 must be 64 lower-case hexadecimal digits")
-        relative = f"received/{sha256[:2]}/{sha256}.dcm"
-        self._write(relative, pieces)
-        return relative
+        return f"received/{sha256[:2]}/{sha256}.dcm"
+
+    def read(self, relative: str) -> bytes:
+        """Read a file of the store.
+
+        Raises
+        ------
+        StorageError
+            If it is not there, or cannot be read.
+        """
+        with mapped_errors("read a file"):
+            return self.path(relative).read_bytes()
 
     def write_result(self, content: bytes, *, job_id: int, suffix: str = ".dcm") -> StoredFile:
         """Write an object that a job made; another run of the same job overwrites nothing.
@@ -141,7 +168,10 @@ class FileStore:
         """
         sha256 = hashlib.sha256(content).hexdigest()
         relative = f"results/{job_id}/{sha256}{suffix}"
-        self._write(relative, [content])
+        target = self._root / relative
+        with mapped_errors("write a file"):
+            make_folder(target.parent)
+            write_over(target, [content])
         return StoredFile(path=relative, sha256=sha256, num_bytes=len(content))
 
     def quarantine(self, relative: str) -> str:
@@ -154,19 +184,16 @@ class FileStore:
         """
         source = self.path(relative)
         target = self._root / "quarantine" / source.name
-        with _mapped_errors("quarantine a file"):
-            self._make_folder(target.parent)
+        with mapped_errors("quarantine a file"):
+            make_folder(target.parent)
             if source.exists() or not target.exists():
                 source.replace(target)
-                _sync_folder(target.parent)
-                _sync_folder(source.parent)
+                sync_folder(target.parent)
+                sync_folder(source.parent)
         return target.relative_to(self._root).as_posix()
 
     def remove(self, relative: str, *, unless_since: datetime) -> int:
         """Remove a file that nobody needs, unless it was written again in the meantime.
-
-        It is moved aside first, and looked at there: whoever writes it at the same moment has
-        written another file, which is put back if it was taken.
 
         Parameters
         ----------
@@ -183,21 +210,11 @@ class FileStore:
         StorageError
             If it cannot be removed.
         """
-        path = self.path(relative)
-        aside = path.with_name(path.name + ASIDE_SUFFIX)
-        with _mapped_errors("remove a file"):
-            try:
-                if path.stat().st_mtime >= unless_since.timestamp():
-                    return 0
-                path.replace(aside)
-                found = aside.stat()
-            except FileNotFoundError:
-                return 0
-            if found.st_mtime >= unless_since.timestamp():
-                _put_back(aside)
-                return 0
-            aside.unlink()
-        return found.st_size
+        with mapped_errors("remove a file"):
+            return take_away(
+                self.path(relative),
+                unless=lambda found: found.st_mtime >= unless_since.timestamp(),
+            )
 
     def remove_scratch(self, job_id: int) -> int:
         """Remove what a job's steps left for each other; returns its size.
@@ -208,7 +225,7 @@ class FileStore:
             If it cannot be removed.
         """
         num_bytes = 0
-        with _mapped_errors("remove a file"):
+        with mapped_errors("remove a file"):
             for path in sorted(self.path(f"results/{job_id}").glob("*.npz")):
                 num_bytes += path.stat().st_size
                 path.unlink()
@@ -224,9 +241,9 @@ class FileStore:
     def put_back(self) -> int:
         """Put back what a crash left aside, and count it."""
         left = sorted(self._root.glob(f"received/*/*{ASIDE_SUFFIX}"))
-        with _mapped_errors("put a file back"):
+        with mapped_errors("put a file back"):
             for aside in left:
-                _put_back(aside)
+                put_back(aside)
         return len(left)
 
     def path(self, relative: str) -> Path:
@@ -258,61 +275,3 @@ class FileStore:
                     part.unlink()
                     num_removed += 1
         return num_removed
-
-    def _write(self, relative: str, pieces: Iterable[bytes]) -> None:
-        target = self.path(relative)
-        part = target.with_name(f"{target.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
-        with _mapped_errors("write a file"):
-            self._make_folder(target.parent)
-            try:
-                _write_and_sync(part, pieces)
-                part.replace(target)
-            except BaseException:
-                with suppress(OSError):
-                    part.unlink(missing_ok=True)
-                raise
-            _sync_folder(target.parent)
-
-    def _make_folder(self, folder: Path) -> None:
-        """Make a folder below the root, each level safe on the disk before the next."""
-        if folder.is_dir():
-            return
-        self._make_folder(folder.parent)
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _put_back(aside: Path) -> None:
-    """Give a file its name again; the same content under it now may be replaced."""
-    aside.replace(aside.with_name(aside.name.removesuffix(ASIDE_SUFFIX)))
-
-
-def _write_and_sync(path: Path, pieces: Iterable[bytes]) -> None:
-    """Write a new file and force it to the disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        for piece in pieces:
-            file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Force a folder's entries to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _mapped_errors(action: str) -> Iterator[None]:
-    """Turn the operating system's errors into ours."""
-    try:
-        yield
-    except OSError as error:
-        name = errno.errorcode.get(error.errno or 0, "unknown error")
-        if error.errno in FULL_ERRORS:
-            raise StorageFullError(f"cannot {action}: no room ({name})") from error
-        raise StorageError(f"cannot {action} ({name})") from error

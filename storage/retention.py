@@ -97,6 +97,11 @@ class Retention:
         )
         return frozenset(self._session.scalars(query))
 
+    def known(self, paths: Collection[str]) -> frozenset[str]:
+        """Tell which of these files are an image of some study."""
+        query = sa.select(InstanceRow.path).where(InstanceRow.path.in_(paths))
+        return frozenset(self._session.scalars(query))
+
     def _size_of(self, study_id: int) -> tuple[int, int]:
         query = sa.select(
             sa.func.count(), sa.func.coalesce(sa.func.sum(InstanceRow.num_bytes), 0)

@@ -144,7 +144,11 @@ class InstanceRow(Base):
     """A received image, and the generation of its study that it came for."""
 
     __tablename__ = "instance"
-    __table_args__ = (sa.Index(None, "study_id", "generation"), AUTOINCREMENT)
+    __table_args__ = (
+        sa.Index(None, "study_id", "generation"),
+        sa.Index(None, "path"),
+        AUTOINCREMENT,
+    )
 
     id: Mapped[Key]
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))

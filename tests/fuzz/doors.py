@@ -27,8 +27,9 @@ from ml.readers.codecs import PixelFormat
 from ml.readers.part10 import read_header
 from ml.readers.pixels import supported_transfer_syntaxes
 from node import pipeline
-from node.custody import PREAMBLE, Stores, keep
+from node.custody import Stores, keep
 from node.engine import Queues, migrate
+from node.part10 import PREAMBLE
 from node.reception import ReceptionError, Request
 from node.selection import select_series
 from storage.database import Database

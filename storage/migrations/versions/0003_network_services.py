@@ -38,6 +38,7 @@ def upgrade() -> None:
         study.create_index("ix_study_calling_ae_title", ["calling_ae_title"])
     with op.batch_alter_table("instance") as instance:
         instance.add_column(sa.Column("geometry_json", sa.Text(), nullable=True))
+        instance.create_index("ix_instance_path", ["path"])
     _extend_jobs()
     _extend_deliveries()
     _create_commitments()
@@ -60,6 +61,7 @@ def downgrade() -> None:
         for column in ("stages_json", "priority", "selection_json"):
             job.drop_column(column)
     with op.batch_alter_table("instance") as instance:
+        instance.drop_index("ix_instance_path")
         instance.drop_column("geometry_json")
     with op.batch_alter_table("study") as study:
         study.drop_index("ix_study_calling_ae_title")

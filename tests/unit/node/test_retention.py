@@ -1,5 +1,6 @@
 """Images go when they may, a crash in between does no harm, and nothing else goes with them."""
 
+import hashlib
 import os
 import threading
 from collections.abc import Iterator
@@ -13,13 +14,18 @@ from config.settings import RetentionSettings
 from node import retention
 from node.audit.codes import Event
 from node.audit.messages import Kind, Message
+from node.custody import Stores
+from node.engine import Queues, migrate
+from node.part10 import preceding
 from node.retention import Removed, Retention, num_missing
 from storage.database import Database
 from storage.files import FileStore
 from tests.support.audit_messages import ALICE
+from tests.support.ct_series import head_series, stack
 from tests.support.held import hold
 from tests.support.received import complete_study, made
 from tests.support.result_inputs import make_grid, make_series, uid
+from tests.support.sender import request_for
 from tests.support.waiting import eventually
 
 NOW = datetime.now(UTC)
@@ -33,6 +39,7 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.database = Database(f"sqlite:///{folder / 'index.sqlite'}")
         self.database.upgrade()
+        migrate(self.database)
         self.files = FileStore(folder / "files", reserve_bytes=0)
         self.told: list[Message] = []
 
@@ -58,7 +65,17 @@ class Site:
 
     def retention(self, *, low_space_bytes: int = 0, keep_days: float | None = 7) -> Retention:
         settings = RetentionSettings(keep_days=keep_days, low_space_bytes=low_space_bytes)
-        return Retention(self.database, self.files, settings, audit=self.told.append)
+        return Retention(self.stores, settings)
+
+    @property
+    def stores(self) -> Stores:
+        return Stores(
+            self.database,
+            self.files,
+            Queues(self.database.engine),
+            max_instance_bytes=1 << 20,
+            audit=self.told.append,
+        )
 
     def count(self, pattern: str) -> int:
         return len(list(self.files.root.glob(pattern)))
@@ -101,7 +118,7 @@ def test_images_go_after_their_days_and_results_stay(site: Site) -> None:
 def test_each_removal_is_told_with_its_study_and_who_asked(site: Site) -> None:
     study_id = site.finished("old")
     settings = RetentionSettings(keep_days=7)
-    asked = Retention(site.database, site.files, settings, audit=site.told.append, person=ALICE)
+    asked = Retention(site.stores, settings, person=ALICE)
     asked.run(now=NOW)
     (message,) = site.told
     assert message.event is Event.STUDY_DELETED
@@ -162,6 +179,20 @@ def test_content_that_a_study_still_needs_stays(site: Site) -> None:
     with site.database.read() as transaction:
         paths = transaction.retention.paths_of(young)
     assert all(site.files.path(path).is_file() for path in paths)
+
+
+def test_an_image_without_a_row_is_entered_instead(site: Site) -> None:
+    request = request_for(head_series(stack([0.0, 5.0], size=16))[0])
+    sha256 = hashlib.sha256(request.data_set).hexdigest()
+    header = preceding(request, calling_ae_title="CT1")
+    path = site.files.write_received([header, request.data_set], sha256=sha256)
+    assert site.retention().run(now=NOW).num_adopted == 0
+    site.age()
+    gone = site.retention().run(now=NOW)
+    assert (gone.num_orphans, gone.num_adopted) == (0, 1)
+    with site.database.read() as transaction:
+        assert transaction.retention.needed([path])
+    assert site.retention().run(now=NOW).num_adopted == 0
 
 
 def test_orphans_and_parts_go_when_they_are_old(site: Site) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from node.custody import part10
+from node.part10 import preceding
 from node.reception import Request
 from node.upkeep import check_files
 from storage.files import FileStore
@@ -24,7 +24,8 @@ def received(store: FileStore) -> KnownFile:
     import hashlib
 
     sha256 = hashlib.sha256(DATA_SET).hexdigest()
-    content = part10(Request(CT_IMAGE, "1.2.3", EXPLICIT, DATA_SET))
+    request = Request(CT_IMAGE, "1.2.3", EXPLICIT, DATA_SET)
+    content = preceding(request, calling_ae_title="CT1") + DATA_SET
     path = store.write_received([content], sha256=sha256)
     return KnownFile(path, sha256, len(content))
 

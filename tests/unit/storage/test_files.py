@@ -72,19 +72,28 @@ import os, sys
 from pathlib import Path
 from storage.files import FileStore
 
-def pieces():
-    yield b"first half"
-    os._exit(9)
+class Pieces:
+    def __iter__(self):
+        yield b"first half"
+        os._exit(9)
 
-FileStore(Path(sys.argv[1]), reserve_bytes=0).write_received(pieces(), sha256=sys.argv[2])
+store = FileStore(Path(sys.argv[1]), reserve_bytes=0)
+store.write_received(Pieces(), sha256=sys.argv[2])
 """
 
 
-def test_a_crash_leaves_only_a_part_which_is_swept_once_it_is_old(store: FileStore) -> None:
+def test_what_a_crash_left_of_an_image_is_replaced_when_it_comes_again(store: FileStore) -> None:
     command = [sys.executable, "-c", CRASH, str(store.root), DIGEST]
     assert subprocess.run(command, check=False, cwd=REPOSITORY).returncode == 9
-    assert [Path(each).suffix for each in files_of(store)] == [".part"]
-    assert not store.path(f"received/{DIGEST[:2]}/{DIGEST}.dcm").exists()
+    assert files_of(store) == [store.path_of_received(DIGEST)]
+    assert store.read(store.path_of_received(DIGEST)) != b"data set"
+    assert store.read(store.write_received([b"data set"], sha256=DIGEST)) == b"data set"
+    assert files_of(store) == [store.path_of_received(DIGEST)]
+
+
+def test_a_half_written_result_is_swept_once_it_is_old(store: FileStore) -> None:
+    result = store.path(store.write_result(b"one", job_id=7).path)
+    result.rename(result.with_name("x.part"))
     now = datetime.now(UTC)
     assert store.sweep_parts(now=now) == 0
     assert store.sweep_parts(now=now + timedelta(hours=2)) == 1
