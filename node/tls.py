@@ -14,6 +14,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import NameOID
 
 from config.errors import SettingsError
 from config.settings import TLSSettings
@@ -64,6 +65,30 @@ def client_context(settings: TLSSettings, *, now: datetime) -> ssl.SSLContext:
     return _context(ssl.PROTOCOL_TLS_CLIENT, settings, checked(settings, now=now))
 
 
+def renew_context(context: ssl.SSLContext, settings: TLSSettings, *, now: datetime) -> None:
+    """Show from now on what the files hold now; authorities are added, and none is taken away.
+
+    Raises
+    ------
+    SettingsError
+        As `checked`; then the context stays as it was.
+    """
+    _load(context, checked(settings, now=now))
+
+
+def page_context(settings: TLSSettings, *, now: datetime) -> ssl.SSLContext:
+    """Context for browsers on the node's page: people sign in with a password, not a certificate.
+
+    Raises
+    ------
+    SettingsError
+        As `checked`.
+    """
+    context = server_context(settings, now=now)
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def _context(protocol: int, settings: TLSSettings, files: Credentials) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = VERSIONS[settings.minimum_version]
@@ -72,6 +97,11 @@ def _context(protocol: int, settings: TLSSettings, files: Credentials) -> ssl.SS
     # a client's context compares host names, and says so before it requires certificates
     context.verify_mode = ssl.CERT_REQUIRED
     context.verify_flags |= ssl.VERIFY_X509_STRICT
+    _load(context, files)
+    return context
+
+
+def _load(context: ssl.SSLContext, files: Credentials) -> None:
     try:
         context.load_cert_chain(files.certificate, files.private_key)
         context.load_verify_locations(files.authorities)
@@ -80,7 +110,6 @@ def _context(protocol: int, settings: TLSSettings, files: Credentials) -> ssl.SS
             f"tls: {files.certificate}, {files.private_key} and {files.authorities} are not taken "
             f"by OpenSSL ({error.reason})"
         ) from error
-    return context
 
 
 def checked(settings: TLSSettings, *, now: datetime) -> Credentials:
@@ -155,6 +184,56 @@ def _content(path: Path, setting: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise SettingsError(f"{setting}: {path} cannot be read ({error.strerror})") from error
+
+
+@dataclass(frozen=True)
+class TLSFacts:
+    """What two sides agreed on, and whose certificate the other one showed.
+
+    Attributes
+    ----------
+    version, cipher
+        Of the connection.
+    subject, issuer
+        Common names of the certificate and of its authority; empty if it has none.
+    not_after
+        When the certificate expires.
+    days_left
+        Until then; negative if it has expired.
+    """
+
+    version: str
+    cipher: str
+    subject: str
+    issuer: str
+    not_after: datetime | None
+    days_left: float | None
+
+
+def facts_of(connection: object, *, now: datetime) -> TLSFacts | None:
+    """Read what is known of a connection; None if it does not speak TLS, or is closed."""
+    if not isinstance(connection, ssl.SSLSocket):
+        return None
+    cipher, encoded = connection.cipher(), connection.getpeercert(binary_form=True)
+    if cipher is None:
+        return None
+    name, version, _ = cipher
+    if encoded is None:
+        return TLSFacts(version, name, "", "", None, None)
+    certificate = x509.load_der_x509_certificate(encoded)
+    ends = certificate.not_valid_after_utc
+    return TLSFacts(
+        connection.version() or version,
+        name,
+        _common_name(certificate.subject),
+        _common_name(certificate.issuer),
+        ends,
+        round((ends - now).total_seconds() / SECONDS_OF_A_DAY, 1),
+    )
+
+
+def _common_name(name: x509.Name) -> str:
+    return next((str(each.value) for each in name.get_attributes_for_oid(NameOID.COMMON_NAME)), "")
 
 
 PERMANENT_FAULTS = {

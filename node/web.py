@@ -24,7 +24,7 @@ from urllib3.response import BaseHTTPResponse
 
 from config.errors import PeerError, PeerRefusedError, PeerUnavailableError, SettingsError
 from config.settings import WebDestinationSettings
-from node.tls import fault_of
+from node.tls import TLSFacts, facts_of, fault_of
 
 MOST_BYTES = 1 << 20
 """Of an answer; one object's is some hundred bytes long."""
@@ -48,11 +48,17 @@ class Answer:
         So long it wants to be left alone (RFC 9110 10.2.3).
     content
         Its payload; empty if that is compressed, too long, or was too slow.
+    date
+        When it answered, by its own clock (RFC 9110 6.6.1); None if it does not say.
+    tls
+        What was agreed on; None without TLS.
     """
 
     status: int
     pause: timedelta
     content: bytes
+    date: datetime | None = None
+    tls: TLSFacts | None = None
 
     def __str__(self) -> str:
         """Name the status in the words of its standard, for example ``HTTP 404 Not Found``."""
@@ -125,13 +131,15 @@ class WebService:
                 preload_content=False,
                 decode_content=False,
             )
+            tls = facts_of(_socket_of(response), now=datetime.now(UTC))
             try:
                 content = _read(response, seconds=self._destination.timeout_seconds)
             finally:
                 response.release_conn()
         except (HTTPError, OSError) as error:
             raise _named(error, self._destination) from error
-        return Answer(response.status, _pause(response.headers.get("Retry-After")), content)
+        pause = _pause(response.headers.get("Retry-After"))
+        return Answer(response.status, pause, content, _date(response.headers.get("Date")), tls)
 
 
 @contextmanager
@@ -213,6 +221,20 @@ def _pause(retry_after: str | None) -> timedelta:
     except (ValueError, OverflowError):
         return timedelta(0)
     return min(max(pause, timedelta(0)), LONGEST_PAUSE)
+
+
+def _date(text: str | None) -> datetime | None:
+    """Read Date; None if there is none, or it is no date with its zone."""
+    try:
+        date = parsedate_to_datetime(text or "")
+    except (ValueError, OverflowError):
+        return None
+    return None if date.tzinfo is None else date.astimezone(UTC)
+
+
+def _socket_of(response: BaseHTTPResponse) -> object:
+    """Find the connection under an answer that has not been read yet."""
+    return getattr(getattr(response, "connection", None), "sock", None)
 
 
 def _named(error: HTTPError | OSError, destination: WebDestinationSettings) -> PeerError:

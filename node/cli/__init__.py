@@ -14,10 +14,10 @@ from node.cli import (
     configuring,
     data,
     database,
-    destinations,
     documents,
     evaluating,
     overview,
+    peers,
     queue,
     reporting,
     reproducing,
@@ -96,7 +96,7 @@ app.add_typer(configuring.app, name="config", rich_help_panel=LOOK)
 app.add_typer(audit.app, name="audit", rich_help_panel=LOOK)
 app.add_typer(retention.app, name="retention", rich_help_panel=LOOK)
 app.add_typer(queue.app, name="queue", rich_help_panel=LOOK)
-app.add_typer(destinations.app, name="destinations", rich_help_panel=LOOK)
+app.add_typer(peers.app, name="peers", rich_help_panel=LOOK)
 app.add_typer(database.app, name="db", rich_help_panel=LOOK)
 app.add_typer(reporting.app, name="report", rich_help_panel=TRY)
 app.add_typer(data.app, name="data", rich_help_panel=LEARN)

@@ -143,7 +143,7 @@ def _write_uncommitted(destinations: Sequence[Destination]) -> None:
 def write_refusals(refusals: Sequence[RefusalRecord], *, now: datetime) -> None:
     """Show what destinations do not take, and what their results became for it."""
     write_table(
-        "Not taken: other forms are sent; midline destinations forget NAME offers them again",
+        "Not taken: other forms are sent; midline peers forget NAME offers them again",
         ("Destination", "What", ">Since", "Answer"),
         [
             (each.destination, UID(each.uid).name, age(each.refused_at, now=now), each.answer)

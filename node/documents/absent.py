@@ -45,7 +45,7 @@ NOT_OFFERED = (
     ),
     Absent(
         "DICOMweb (PS3.18) as a server, and as a user of anything but the Store transaction",
-        "The node opens no HTTP port, and retrieves nothing. `midline destinations test` searches "
+        "The node opens no HTTP port, and retrieves nothing. `midline peers test` searches "
         "for one study, to see whether a service lets it in, and looks at the status alone.",
         ("http\\.server", "HTTPServer", "(?i)wado[_-]?rs", "(?i)ups[_-]rs", "(?i)delete_instance"),
     ),

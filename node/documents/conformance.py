@@ -171,7 +171,7 @@ def _delivering(site: Site) -> Iterator[str]:
         "becomes a binary segmentation, without any segmentation the overlay follows and the "
         "report refers to no segment; a report falls to the next of the list above. What a "
         "destination does not know is remembered until somebody has it forgotten (`midline "
-        "destinations forget`). At the end of the list the refusal is shown to the administrator."
+        "peers forget`). At the end of the list the refusal is shown to the administrator."
     )
     yield heading("4.5 Conformance as a user of Storage Commitment", level=3)
     yield commitment.asking(site)

@@ -14,7 +14,7 @@ import pytest
 from pydicom.uid import SegmentationStorage
 
 from config.settings import WebDestinationSettings
-from node.cli.probing import probe_service
+from node.operating.probing import probe_service
 from node.delivery import HELD
 from node.sending import Sent
 from node.stow import send_by_stow

@@ -30,7 +30,7 @@ MESSAGES: dict[str, Message] = {
     "removed": events.removed(STUDY, reason="retention"),
     "removed by hand": events.removed(STUDY, person=ALICE, reason="retention run"),
     "trail used": events.trail_used(ALICE, "audit export"),
-    "configured": events.configured(ALICE, "destinations forget", "pacs"),
+    "configured": events.configured(ALICE, "peers forget", "pacs"),
     "stranger": events.stranger(events.peer("", "10.9.9.9"), "an AE title that is not known"),
     "misused": events.misused(CT1, "a data set over the limit"),
     "contradicted": events.contradicted(CT1, STUDY, "a known UID with other content"),

@@ -47,18 +47,20 @@ def _always_success(_: Dataset) -> int:
 def running_pacs(
     *,
     ae_title: str = "PACS",
+    host: str = "127.0.0.1",
     port: int = 0,
     classes: tuple[str, ...] = RESULT_CLASSES,
     syntaxes: tuple[str, ...] = SYNTAXES,
     answer: Callable[[Dataset], int] = _always_success,
     calling_ae_titles: tuple[str, ...] = (),
+    verifies: bool = True,
     certificates: tuple[Certificates, str] | None = None,
 ) -> Iterator[Pacs]:
-    """Run a PACS on loopback.
+    """Run a PACS, on loopback unless said otherwise.
 
     Parameters
     ----------
-    ae_title, port
+    ae_title, host, port
         Where it is called; 0 takes a free port.
     classes, syntaxes
         SOP classes that it accepts, and in which transfer syntaxes.
@@ -66,6 +68,8 @@ def running_pacs(
         Status for an object; with Success and warnings it is kept.
     calling_ae_titles
         Who may call; empty is everyone.
+    verifies
+        Whether it offers Verification.
     certificates
         With them it speaks TLS, with the one of this name.
     """
@@ -73,10 +77,11 @@ def running_pacs(
     ae = AE(ae_title=ae_title)
     ae.require_called_aet = True
     ae.require_calling_aet = list(calling_ae_titles)
-    ae.add_supported_context("1.2.840.10008.1.1")
+    if verifies:
+        ae.add_supported_context("1.2.840.10008.1.1")
     for sop_class_uid in classes:
         ae.add_supported_context(sop_class_uid, list(syntaxes))
-    pacs = Pacs(Peer(ae_title, "127.0.0.1", port))
+    pacs = Pacs(Peer(ae_title, host, port))
 
     def store(event: Event) -> int:
         ds = event.dataset
@@ -95,10 +100,10 @@ def running_pacs(
         context.load_verify_locations(made.authorities)
         context.verify_mode = ssl.CERT_REQUIRED
     server = ae.start_server(
-        ("127.0.0.1", port), block=False, evt_handlers=list(handlers), ssl_context=context
+        (host, port), block=False, evt_handlers=list(handlers), ssl_context=context
     )
     assert server is not None
-    pacs.peer = Peer(ae_title, "127.0.0.1", server.server_address[1], tls=context is not None)
+    pacs.peer = Peer(ae_title, host, server.server_address[1], tls=context is not None)
     try:
         yield pacs
     finally:

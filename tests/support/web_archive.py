@@ -173,7 +173,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(reply)
 
     def _reply(self, reply: Reply) -> None:
-        self.send_response(reply.status)
+        if "Date" in reply.headers:  # else the library says the time
+            self.send_response_only(reply.status)
+        else:
+            self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
         if reply.chunks is not None:
