@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from node.peers import Peer
 
@@ -193,7 +194,7 @@ def postgresql(name: str) -> Iterator[str]:
         kit("postgres", "stop", "--name", name)
 
 
-def kit(*words: object) -> dict[str, str]:
+def kit(*words: object) -> dict[str, Any]:
     """Run a command of the kit; what it printed.
 
     Raises
@@ -206,7 +207,7 @@ def kit(*words: object) -> dict[str, str]:
     done = subprocess.run([KIT, *map(str, words)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise MissingError(f"the kit cannot {' '.join(map(str, words[:2]))}: {done.stderr.strip()}")
-    printed: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    printed: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return printed
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmarks import copies, dcmtk
 from benchmarks.progress import Tell, silent
@@ -175,18 +176,21 @@ def _words(receiver: tuple[str, bool]) -> str:
     return name if nodelay else f"{name} with delay"
 
 
-def table(found: Mapping[str, object]) -> list[str]:
+def table(found: Mapping[str, Any]) -> list[str]:
     """Write what was found as a table."""
     lines = [
-        f"{found['images']} images of {found['megabytes_each']} MB in each transfer, medians of "
-        f"{found['rounds']} rounds. Ratio: median over the rounds of node / receiver.",
+        (
+            f"{found['images']} images of {found['megabytes_each']} MB in each transfer, medians "
+            f"of {found['rounds']} rounds. Ratio: median over the rounds of node / receiver."
+        ),
         "",
-        "| associations | sender's TCP_NODELAY | receiver | images/s | least to most | set-up, ms "
-        "| node is so many times as fast |",
+        (
+            "| associations | sender's TCP_NODELAY | receiver | images/s | least to most "
+            "| set-up, ms | node is so many times as fast |"
+        ),
         "|--:|---|---|--:|---|--:|--:|",
     ]
     cases = found["cases"]
-    assert isinstance(cases, list)  # noqa: S101 - as `measure` makes it
     for case in cases:
         name = _words((case["receiver"], case["receiver_nodelay"]))
         ratio = "" if case["receiver"] == "node" else f"{case['node_to_this']:.2f}"
@@ -196,6 +200,5 @@ def table(found: Mapping[str, object]) -> list[str]:
             f"| {case['setup_ms']:.1f} | {ratio} |"
         )
     missing = found["missing"]
-    assert isinstance(missing, dict)  # noqa: S101
     lines += [f"\nNot measured: {name}, since {why}." for name, why in missing.items()]
     return lines

@@ -1,7 +1,7 @@
 """A node to measure, as a site runs it: its roles as processes, in a folder of its own.
 
 Settings are the product's, apart from the port, the folder, the destination, and what a benchmark
-says. Each role is started by itself, so that a benchmark can have several of one or none of another.
+says. Each role is started by itself, so that a benchmark can have several of one, or none.
 """
 
 import json
@@ -150,9 +150,7 @@ class Site:
 
     def wait_until_analysed(self, num: int, seconds: float) -> None:
         """Wait until so many studies have their reports."""
-        self.wait(
-            lambda: self.counts().get("SUCCEEDED", 0) >= num, f"not {num} reports", seconds
-        )
+        self.wait(lambda: self.counts().get("SUCCEEDED", 0) >= num, f"not {num} reports", seconds)
 
     def wait_until_sent(self, num: int, seconds: float) -> None:
         """Wait until so many studies have their reports at the destination."""
