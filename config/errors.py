@@ -10,6 +10,7 @@
     │   ├── DatabaseBusyError     retryable: another process holds the database
     │   ├── InstanceConflictError a known SOP Instance UID with other content
     │   └── PatientConflictError  a known study or series under another patient or study
+    ├── TakenOverError            another worker does now what this one has begun
     ├── GuardError                something is of another patient or study than its job
     ├── InputError                the study cannot be analysed; carries a `Reason`
     │   ├── UnreadableInputError  pixels or header cannot be decoded
@@ -91,6 +92,10 @@ class InstanceConflictError(StorageError):
 
 class PatientConflictError(StorageError):
     """A known study came under another patient, or a known series under another study."""
+
+
+class TakenOverError(MidlineError):
+    """Another worker does now what this one has begun: nothing may be written of it any more."""
 
 
 class GuardError(MidlineError):

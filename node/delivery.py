@@ -24,7 +24,7 @@ from node.audit.messages import Participant
 from node.commitment.answers import deadlines
 from node.commitment.asking import Asker
 from node.encoding import encode_for, uids_of
-from node.engine import Json
+from node.engine import INTERRUPTIONS, Json, patiently
 from node.guard import Guard
 from node.pauses import pause_after
 from node.peers import Caller, Peer
@@ -151,6 +151,7 @@ class Courier:
             receiver = events.peer(target.ae_title, target.host)
         return Told(self._place.audit, self._place.database, receiver, pending)
 
+    @patiently  # what was sent must not be sent again because the database was away
     def _mark_sent(self, parcel: Parcel) -> None:
         with self._place.database.begin() as transaction:
             transaction.results.mark_sent(parcel.delivery_id, now=datetime.now(UTC))
@@ -270,6 +271,8 @@ class Courier:
         """Write the next forms; nothing if that fails, so that at least the rest is sent."""
         try:
             return encode_for(self._place, job_id, destination, refused)
+        except INTERRUPTIONS:
+            raise
         except Exception as error:  # noqa: BLE001 - silence would be worse than a lost form
             logger.error("no other form could be written: %s", type(error).__name__)  # noqa: TRY400
             return {"results": []}

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from config.errors import InputError, Reason
 from ml.readers.dicom import read_series
 from node import pipeline, scratch
-from node.engine import Json
+from node.engine import INTERRUPTIONS, Json
 from node.results.forms import Forms, forms_of
 from node.results.identity import ResultContext, digest_of_instances
 from node.results.outcomes import Outcome, StudyResult
@@ -82,6 +82,8 @@ def encode_failure(place: Workplace, job_id: int, reason: Reason, detail: str) -
         write_objects = _failure_writer(place, job, study, result)
         written = _written(write_objects, _all_bundles(place, job))
         return _kept(place, job, result, written, facts={"input_digest": _digest(study)})
+    except INTERRUPTIONS:
+        raise
     except Exception as error:  # noqa: BLE001 - the administrator is told instead of the PACS
         logger.error("no report could be written: %s", type(error).__name__)  # noqa: TRY400
         return {"unreportable": f"{reason}: {detail} No report: {type(error).__name__}"}

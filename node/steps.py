@@ -19,7 +19,7 @@ from node import encoding, pipeline, scratch, workplace
 from node.commitment.answers import Answers
 from node.commitment.granting import Grantor
 from node.delivery import Courier
-from node.engine import Json
+from node.engine import INTERRUPTIONS, Json
 from node.guard import Guard
 from node.peers import Caller
 from node.retention import num_missing
@@ -49,6 +49,8 @@ class Analyst:
         with log_scope(job=job_id):
             try:
                 return self._segment(job_id)
+            except INTERRUPTIONS:
+                raise
             except Exception as error:  # noqa: BLE001 - a study must not end without a report
                 return _failure(error)
 
@@ -88,6 +90,8 @@ class Analyst:
                 return encoding.encode_failure(self._place, job_id, reason, detail)
             try:
                 return encoding.encode(self._place, job_id, segmented)
+            except INTERRUPTIONS:
+                raise
             except Exception as error:  # noqa: BLE001 - a study must not end without a report
                 reason, detail, _ = _explain(error)
                 return encoding.encode_failure(self._place, job_id, reason, detail)

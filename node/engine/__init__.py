@@ -1,5 +1,7 @@
 """The durable queue: DBOS Transact, and nothing outside this package knows it."""
 
+from node.engine.ownership import fence
+from node.engine.patience import INTERRUPTIONS, patiently
 from node.engine.queues import Queues
 from node.engine.serializer import Json
 from node.engine.worker import (
@@ -12,12 +14,15 @@ from node.engine.worker import (
 )
 
 __all__ = [
+    "INTERRUPTIONS",
     "AnalysisSteps",
     "DeliverySteps",
     "Json",
     "Queues",
+    "fence",
     "migrate",
     "new_executor_id",
+    "patiently",
     "run_analyser",
     "run_deliverer",
 ]

@@ -4,12 +4,17 @@ DBOS recovers an executor's work only when that same executor starts again. Here
 in its own thread, by the database's clock, and every worker looks for those that stopped: their
 work goes back to its queue. A worker of the same host whose process is gone is dead at once; one of
 another host after a settable silence.
+
+A worker whose own signs of life do not get through knows that others take its work over, and when:
+a little earlier its lease is lost, and it is told to end. So nobody works on what another one has.
 """
 
 import logging
 import os
 import socket
 import threading
+import time
+from collections.abc import Callable
 from datetime import timedelta
 
 from dbos import DBOS
@@ -17,12 +22,16 @@ from dbos import DBOS
 from config.errors import MidlineError, Reason
 from config.settings import LivenessSettings
 from node.engine.queues import Queues
-from storage.database import Database
+from storage.database import Database, mapped_errors
 from storage.records import JobState, NewWorker, WorkerRecord
 
 logger = logging.getLogger(__name__)
 
 OPEN = (JobState.QUEUED, JobState.RUNNING)
+AWAY_SECONDS = 1.0
+"""Between two tries to reach a database that is away at the start."""
+LOOK_SECONDS = 0.1
+"""Between two looks whether the lease is lost."""
 
 
 class Liveness:
@@ -40,6 +49,8 @@ class Liveness:
         Shown to the administrator.
     settings
         How often to beat, and when a silent worker counts as dead.
+    on_lost_lease
+        Is called, once, when no beat got through for so long that others may soon take the work.
     """
 
     def __init__(
@@ -51,8 +62,13 @@ class Liveness:
         role: str,
         device: str,
         settings: LivenessSettings,
+        on_lost_lease: Callable[[], None] | None = None,
     ) -> None:
         self._database, self._queues, self._settings = database, queues, settings
+        self._on_lost_lease = on_lost_lease
+        # others count from the beat's arrival, which is later, and to the whole time
+        self._lease_seconds = settings.dead_after_seconds - settings.beat_seconds
+        self._beaten_at = time.monotonic()
         self._self = NewWorker(
             executor_id=executor_id,
             role=role,
@@ -61,34 +77,72 @@ class Liveness:
             device=device,
         )
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat_on, name="liveness", daemon=True)
+        self._threads = [
+            threading.Thread(target=loop, name="liveness", daemon=True)
+            for loop in (self._beat_on, self._watch)
+        ]
 
-    def start(self) -> None:
-        """Give the first sign of life, then go on in a thread of its own."""
-        self._beat()
-        self._thread.start()
+    def start(self, stop: threading.Event) -> bool:
+        """Give the first sign of life, as soon as the database is there; then go on in threads.
+
+        Returns
+        -------
+        bool
+            False if it was told to stop before.
+        """
+        while not self._beat():
+            if stop.wait(AWAY_SECONDS):
+                return False
+        for thread in self._threads:
+            thread.start()
+        return True
 
     def stop(self) -> None:
         """Say goodbye: this executor has no work left."""
         self._ended.set()
-        self._thread.join()
-        with self._database.begin() as transaction:
-            transaction.workers.remove(self._self.executor_id)
+        for thread in self._threads:
+            thread.join()
+        try:
+            with self._database.begin() as transaction:
+                transaction.workers.remove(self._self.executor_id)
+        except MidlineError as error:
+            # it will be missed in time
+            logger.warning("no goodbye: %s", error)
 
-    def _beat(self) -> None:
-        with self._database.begin() as transaction:
-            transaction.workers.beat(self._self, now=transaction.now())
+    def _beat(self) -> bool:
+        """Give a sign of life; a missed one is made up for by the next."""
+        began = time.monotonic()
+        try:
+            with self._database.begin() as transaction:
+                transaction.workers.beat(self._self, now=transaction.now())
+        except MidlineError as error:
+            logger.warning("no sign of life: %s", error)
+            return False
+        self._beaten_at = began
+        return True
 
     def _beat_on(self) -> None:
         while not self._ended.wait(self._settings.beat_seconds):
-            try:
-                self._beat()
-            except MidlineError as error:
-                # a missed beat is made up for by the next one
-                logger.warning("no sign of life: %s", error)
+            self._beat()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(LOOK_SECONDS):
+            if time.monotonic() - self._beaten_at < self._lease_seconds:
+                continue
+            logger.critical("no sign of life got through: others take the work of this process")
+            if self._on_lost_lease is not None:
+                self._on_lost_lease()
+            return
 
     def reap(self) -> None:
         """Put back the work of dead workers; have given-up analyses reported."""
+        try:
+            with mapped_errors():
+                self._reap()
+        except MidlineError as error:
+            logger.warning("dead workers were not looked for: %s", error)
+
+    def _reap(self) -> None:
         timeout = timedelta(seconds=self._settings.dead_after_seconds)
         # first who is at work, then who lives: whoever begins in between is not looked at
         at_work = self._queues.executors_at_work()

@@ -58,6 +58,9 @@ class Queues:
             system_database_engine=engine,
             serializer=JsonSerializer(),
             application_name=APPLICATION,
+            # whoever asks decides how long to wait for a database that is away
+            lazy=True,
+            retry_connection_errors=False,
         )
 
     def analyse(

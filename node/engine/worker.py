@@ -6,7 +6,6 @@ and plain JSON, and must be repeatable, since a crash between the end of a step 
 runs it again.
 """
 
-import functools
 import logging
 import os
 import socket
@@ -20,6 +19,7 @@ from dbos import DBOS, DBOSConfig
 
 from config.settings import LivenessSettings
 from node.engine.liveness import Liveness
+from node.engine.patience import patiently
 from node.engine.queues import (
     ANALYSE,
     APPLICATION,
@@ -105,6 +105,7 @@ def run_analyser(
     device: str,
     liveness: LivenessSettings,
     stop: threading.Event,
+    on_lost_lease: Callable[[], None] | None = None,
 ) -> None:
     """Work on the queue of analyses, one at a time, until stopped.
 
@@ -126,6 +127,9 @@ def run_analyser(
         How often to give a sign of life, and when others count as dead.
     stop
         Set by somebody else when it is time to end.
+    on_lost_lease
+        What to do when no sign of life gets through, just before others take the work over:
+        whoever computes should end. Without it, only what is written is refused.
     """
     segment = _step("segment", steps.segment)
     encode = _step("encode", steps.encode)
@@ -141,7 +145,7 @@ def run_analyser(
             segmented = segment(job_id)
         record(job_id, encode(job_id, segmented))
 
-    worker = Worker(executor_id, ANALYSE, slots=1, device=device)
+    worker = Worker(executor_id, ANALYSE, slots=1, device=device, on_lost_lease=on_lost_lease)
     _work(database, worker, settings=liveness, stop=stop)
 
 
@@ -153,6 +157,7 @@ def run_deliverer(
     slots: int,
     liveness: LivenessSettings,
     stop: threading.Event,
+    on_lost_lease: Callable[[], None] | None = None,
 ) -> None:
     """Work on the queue of deliveries, several at a time, until stopped."""
     send = _step("send", steps.send)
@@ -177,19 +182,13 @@ def run_deliverer(
     def report_failure(job_id: int, reason: str) -> None:
         record(job_id, encode_failure(job_id, reason))
 
-    worker = Worker(executor_id, DELIVER, slots=slots, device="cpu")
+    worker = Worker(executor_id, DELIVER, slots=slots, device="cpu", on_lost_lease=on_lost_lease)
     _work(database, worker, settings=liveness, stop=stop)
 
 
 def _step(name: str, method: Callable[P, T]) -> Callable[P, T]:
-    """Make a checkpointed step of a method: DBOS marks functions, and a method takes no mark."""
-
-    @DBOS.step(name=name)
-    @functools.wraps(method)
-    def step(*args: P.args, **kwargs: P.kwargs) -> T:
-        return method(*args, **kwargs)
-
-    return step
+    """Make a checkpointed step of a method, which waits for a database that is away."""
+    return DBOS.step(name=name)(patiently(method))
 
 
 @dataclass(frozen=True)
@@ -200,14 +199,13 @@ class Worker:
     queue: str
     slots: int
     device: str
+    on_lost_lease: Callable[[], None] | None
 
 
 def _work(
     database: Database, worker: Worker, *, settings: LivenessSettings, stop: threading.Event
 ) -> None:
     """Launch DBOS on one queue, stay alive by sign of life, and end in good order."""
-    DBOS(config=_configuration(database, worker.executor_id))
-    DBOS.listen_queues([worker.queue])
     queues = Queues(database.engine)
     liveness = Liveness(
         database,
@@ -216,8 +214,13 @@ def _work(
         role=worker.queue,
         device=worker.device,
         settings=settings,
+        on_lost_lease=worker.on_lost_lease,
     )
-    liveness.start()
+    if not liveness.start(stop):
+        queues.close()
+        return
+    DBOS(config=_configuration(database, worker.executor_id))
+    DBOS.listen_queues([worker.queue])
     try:
         DBOS.launch()
         _register(worker)
