@@ -205,6 +205,10 @@ class Admissions:
         self._admitted: dict[Association, Acquaintance] = {}
         self._lock = threading.Lock()
 
+    def renew(self, table: AETable) -> None:
+        """Let others in from now on; who was let in stays."""
+        self._table = table
+
     def judge(self, association: Association) -> Rejection | None:
         """Decide on a request for an association; None lets it in.
 

@@ -157,6 +157,10 @@ class Completer:
         self._watched: set[int] = set()
         self._judged: dict[int, tuple[object, Evidence]] = {}
 
+    def renew(self, settings: CompletionSettings) -> None:
+        """Go by other settings from now on."""
+        self._settings = settings
+
     def run_until(self, stop: threading.Event) -> None:
         """Look a few times a second, and whenever an association ends, until stopped.
 

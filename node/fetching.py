@@ -101,15 +101,20 @@ class Inquirer:
         *,
         image_classes: Collection[str],
     ) -> None:
-        self._stores, self._caller, self._associations = stores, caller, associations
+        self._stores, self._associations = stores, associations
         self._image_classes = tuple(image_classes)
-        self._archives = {
-            sender.ae_title: sender.query for sender in settings.senders if sender.query is not None
-        }
+        self.renew(settings, caller)
         self._lines: dict[Peer, SimpleQueue[StudyRecord | None]] = {}
         self._threads: list[threading.Thread] = []
         self._inquiries: dict[int, Inquiry] = {}
         self._lock = threading.Lock()
+
+    def renew(self, settings: Settings, caller: Caller) -> None:
+        """Ask others from now on, or otherwise; what is being asked is asked to its end."""
+        self._caller = caller
+        self._archives = {
+            sender.ae_title: sender.query for sender in settings.senders if sender.query is not None
+        }
 
     def has_answered(self, study: StudyRecord, *, now: datetime) -> bool:
         """Whether nothing is to be waited for: the count since the last image is in the index.

@@ -6,7 +6,7 @@ import threading
 from datetime import UTC, datetime
 
 from pynetdicom import evt
-from pynetdicom.events import EventHandlerType
+from pynetdicom.events import Event, EventHandlerType
 
 from config.errors import SettingsError
 from config.settings import NodeSettings, Settings
@@ -30,7 +30,8 @@ from node.handlers import (
 )
 from node.hardening import ConnectionLimits, HardAE, HardServer, Limits, serve
 from node.peers import PLAIN_SYNTAXES, VERIFICATION
-from node.tls import server_context
+from node.reloading import Source, reloading
+from node.tls import renew_context, server_context
 
 logger = logging.getLogger(__name__)
 
@@ -70,40 +71,81 @@ def application_entity(settings: NodeSettings, *, commits: bool = False) -> Hard
     return ae
 
 
-def receiver_of(settings: Settings, stores: Stores, associations: OpenAssociations) -> Receiver:
-    """Put together who answers C-STORE requests."""
-    node = settings.node
-    table = AETable.of(settings)
-    admissions = Admissions(table, ae_title=node.ae_title, most=node.max_associations)
-    return Receiver(stores, associations, admissions)
+class Desk:
+    """Whoever answers callers, as the settings say at the moment.
+
+    Attributes
+    ----------
+    receiver
+        Answers C-STORE requests, and knows who may call.
+    grantor, answers
+        Speak of storage commitment, with senders and with destinations.
+    tls
+        Context for callers; None on a plain port.
+    """
+
+    def __init__(
+        self, settings: Settings, stores: Stores, associations: OpenAssociations | None = None
+    ) -> None:
+        self._stores = stores
+        node = settings.node
+        admissions = Admissions(
+            AETable.of(settings), ae_title=node.ae_title, most=node.max_associations
+        )
+        self.receiver = Receiver(stores, associations or OpenAssociations(), admissions)
+        self.tls = server_context(settings.tls, now=datetime.now(UTC)) if node.tls else None
+        self._speak_of_commitment(settings)
+
+    def renew(self, settings: Settings) -> None:
+        """Go by other settings from now on; associations that are open stay open.
+
+        Raises
+        ------
+        SettingsError
+            If they cannot be used; then all stays as it was.
+        """
+        table = AETable.of(settings)
+        if self.tls is not None:
+            renew_context(self.tls, settings.tls, now=datetime.now(UTC))
+        self.receiver.admissions.renew(table)
+        self._speak_of_commitment(settings)
+
+    def _speak_of_commitment(self, settings: Settings) -> None:
+        stores = self._stores
+        self.grantor = Grantor(stores.database, stores.files, stores.queues, settings)
+        self.answers = Answers(stores.database, stores.queues, settings)
 
 
-def handlers_for(settings: Settings, receiver: Receiver) -> list[EventHandlerType]:
+def handlers_for(desk: Desk) -> list[EventHandlerType]:
     """Bind the answers of `node.handlers` to what happens on associations."""
+    receiver = desk.receiver
     stores, associations = receiver.stores, receiver.associations
     admissions = receiver.admissions
-    database, files, queues = stores.database, stores.files, stores.queues
-    grantor = Grantor(database, files, queues, settings)
+
+    def answer_report(event: Event) -> tuple[int, None]:
+        return handle_report(event, desk.answers)
+
+    def answer_action(event: Event) -> tuple[int, None]:
+        return handle_action(event, desk.grantor, admissions, ACCEPTED_CLASSES)
+
     return [
         (evt.EVT_REQUESTED, handle_request, [admissions, associations, stores.audit]),
         (evt.EVT_C_ECHO, handle_echo),
         (evt.EVT_C_STORE, receiver.handle),
-        (evt.EVT_N_EVENT_REPORT, handle_report, [Answers(database, queues, settings)]),
-        (evt.EVT_N_ACTION, handle_action, [grantor, admissions, ACCEPTED_CLASSES]),
+        (evt.EVT_N_EVENT_REPORT, answer_report),
+        (evt.EVT_N_ACTION, answer_action),
         (evt.EVT_RELEASED, handle_end, [stores, associations]),
         (evt.EVT_ABORTED, handle_end, [stores, associations]),
     ]
 
 
-def start_server(
-    settings: Settings, stores: Stores, associations: OpenAssociations | None = None
-) -> HardServer:
+def start_server(settings: Settings, stores: Stores, desk: Desk | None = None) -> HardServer:
     """Start to receive, in threads of this process; `shutdown` of what is returned ends it.
 
     Parameters
     ----------
-    associations
-        Where to note who calls and who ends, for who completes studies.
+    desk
+        Who answers; one of these settings if None.
 
     Raises
     ------
@@ -112,8 +154,7 @@ def start_server(
     """
     hardening.install()
     node, tls = settings.node, settings.tls
-    receiver = receiver_of(settings, stores, associations or OpenAssociations())
-    context = server_context(tls, now=datetime.now(UTC)) if node.tls else None
+    desk = desk or Desk(settings, stores)
     limits = ConnectionLimits(
         in_all=node.max_connections,
         per_address=node.max_connections_per_address,
@@ -123,10 +164,10 @@ def start_server(
         return serve(
             application_entity(node, commits=settings.commitment.offered),
             (node.host, node.port),
-            handlers_for(settings, receiver),
-            store=receiver,
+            handlers_for(desk),
+            store=desk.receiver,
             limits=limits,
-            tls=context,
+            tls=desk.tls,
             alarm=functools.partial(tell_of_breach, stores.audit),
         )
     except OSError as error:
@@ -135,8 +176,16 @@ def start_server(
         ) from error
 
 
-def listen(settings: Settings, stores: Stores, stop: threading.Event) -> None:
-    """Receive and complete studies until stopped."""
+def listen(
+    settings: Settings, stores: Stores, stop: threading.Event, source: Source | None = None
+) -> None:
+    """Receive and complete studies until stopped.
+
+    Parameters
+    ----------
+    source
+        Where other settings come from while it runs.
+    """
     associations = OpenAssociations()
     with stores.database.begin() as transaction:
         transaction.arrivals.interrupt_open()
@@ -151,10 +200,19 @@ def listen(settings: Settings, stores: Stores, stop: threading.Event) -> None:
         inquirer,
         audit=stores.audit,
     )
-    server = start_server(settings, stores, associations)
+    desk = Desk(settings, stores, associations)
+    server = start_server(settings, stores, desk)
     logger.info("listening as %s on port %d", settings.node.ae_title, server.server_address[1])
+
+    def renew(new: Settings) -> None:
+        caller = caller_of(new)
+        desk.renew(new)
+        inquirer.renew(new, caller)
+        completer.renew(new.completion)
+
     try:
-        completer.run_until(stop)
+        with reloading(source or Source(), settings, renew):
+            completer.run_until(stop)
     finally:
         server.shutdown()
         inquirer.close()

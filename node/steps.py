@@ -19,7 +19,7 @@ from node import encoding, pipeline, scratch, workplace
 from node.commitment.answers import Answers
 from node.commitment.granting import Grantor
 from node.delivery import Courier
-from node.engine import INTERRUPTIONS, Json
+from node.engine import Json
 from node.guard import Guard
 from node.peers import Caller
 from node.retention import num_missing
@@ -49,8 +49,6 @@ class Analyst:
         with log_scope(job=job_id):
             try:
                 return self._segment(job_id)
-            except INTERRUPTIONS:
-                raise
             except Exception as error:  # noqa: BLE001 - a study must not end without a report
                 return _failure(error)
 
@@ -90,8 +88,6 @@ class Analyst:
                 return encoding.encode_failure(self._place, job_id, reason, detail)
             try:
                 return encoding.encode(self._place, job_id, segmented)
-            except INTERRUPTIONS:
-                raise
             except Exception as error:  # noqa: BLE001 - a study must not end without a report
                 reason, detail, _ = _explain(error)
                 return encoding.encode_failure(self._place, job_id, reason, detail)
@@ -133,6 +129,52 @@ class Deliverer:
     def record(self, job_id: int, encoded: Json) -> None:
         """Record the report, and have it delivered."""
         workplace.record(self._place, job_id, encoded)
+
+
+class CurrentAnalyst:
+    """The steps of an analyser, each done as the settings say when it begins."""
+
+    def __init__(self, analyst: Analyst) -> None:
+        self.current = analyst
+
+    def segment(self, job_id: int) -> Json:
+        """Read and segment."""
+        return self.current.segment(job_id)
+
+    def encode(self, job_id: int, segmented: Json) -> Json:
+        """Write the result objects."""
+        return self.current.encode(job_id, segmented)
+
+    def record(self, job_id: int, encoded: Json) -> None:
+        """Record what was made, and have it delivered."""
+        self.current.record(job_id, encoded)
+
+
+class CurrentDeliverer:
+    """The steps of a deliverer, each done as the settings say when it begins."""
+
+    def __init__(self, deliverer: Deliverer) -> None:
+        self.current = deliverer
+
+    def send(self, job_id: int, destination: str, attempt: int, opened_ms: int) -> None:
+        """Make one attempt to send a job's results to a destination."""
+        self.current.send(job_id, destination, attempt, opened_ms)
+
+    def look_for_answer(self, commitment_id: int) -> None:
+        """Look whether a destination has answered whether it commits."""
+        self.current.look_for_answer(commitment_id)
+
+    def report_commitment(self, request_id: int, attempt: int) -> None:
+        """Make one attempt to tell a sender what this node commits to."""
+        self.current.report_commitment(request_id, attempt)
+
+    def encode_failure(self, job_id: int, reason: str) -> Json:
+        """Write the report of an analysis that was cancelled, or that killed its workers."""
+        return self.current.encode_failure(job_id, reason)
+
+    def record(self, job_id: int, encoded: Json) -> None:
+        """Record the report, and have it delivered."""
+        self.current.record(job_id, encoded)
 
 
 def _failure(error: Exception) -> Json:

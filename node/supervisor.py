@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from config.settings import Settings
+from node.reloading import Reloader, Source
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ HEALTHY_SECONDS = 30.0
 PATIENCE_SECONDS = 45.0
 """At a stop, how long the children may take to end their work; then they are killed."""
 LOOK_SECONDS = 0.2
+RELOADING = ("listen", "analyse", "deliver")
+"""Roles that read their settings again at SIGHUP, which would end any other."""
 
 
 @dataclass
@@ -65,6 +68,11 @@ class Child:
             max(2 * self.pause_seconds, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS
         )
 
+    def hang_up(self) -> None:
+        """Have it read its settings again; one that is not running will do so anyway."""
+        if self.role in RELOADING and self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGHUP)
+
     def end(self) -> None:
         """Ask it to end."""
         if self.process is not None and self.process.poll() is None:
@@ -90,12 +98,20 @@ class Child:
             self.process.stdin.close()
 
 
-def supervise(settings: Settings, config: Path | None, stop: threading.Event) -> None:
-    """Run every role of this machine until stopped."""
+def supervise(settings: Settings, source: Source, stop: threading.Event) -> None:
+    """Run every role of this machine until stopped; settings that are in order are passed on."""
+    config = source.path
     roles = ["listen", *["analyse"] * settings.analysis.workers, "deliver"]
     children = [Child(role, command(role, config)) for role in roles]
+
+    def pass_on(_: Settings) -> None:
+        for child in children:
+            child.hang_up()
+
+    reloader = Reloader(source, settings, pass_on)
     try:
         while not stop.wait(LOOK_SECONDS):
+            reloader.look()
             for child in children:
                 child.look(time.monotonic())
     finally:

@@ -11,6 +11,7 @@ from config.checking import check as complaints_about
 from config.errors import SettingsError, UsageError
 from config.example import as_toml, example_file, shown_value
 from config.origins import Effective, effective
+from config.reloading import is_reloaded
 from config.settings import Settings, load_settings
 from node.admission import AETable
 from node.cli.border import complain
@@ -136,10 +137,11 @@ def _explain_setting(setting: Setting, *, as_json: bool) -> None:
         ("Default", default),
         ("Example", f"{setting.name} = {shown_value(setting)}"),
         ("Environment", setting.variable),
+        ("Holds after", "a reload (SIGHUP)" if is_reloaded(setting.key) else "a start"),
         ("Table", setting.table.sentence),
     )
     if as_json:
-        write_json({name.lower(): value for name, value in facts})
+        write_json({name.lower().replace(" ", "_"): value for name, value in facts})
     else:
         write_facts(facts)
 

@@ -10,6 +10,7 @@ import typer
 from config.settings import Settings
 from node import supervisor
 from node.cli.site import config_of, settings_for_service, with_analysis
+from node.reloading import Source
 
 Supervised = Annotated[bool, typer.Option("--supervised", hidden=True)]
 
@@ -18,20 +19,21 @@ def serve(context: typer.Context) -> None:
     """Run the whole node on this machine: receive, analyse, deliver."""
     keep_private()
     settings = settings_for_service(context)
-    stop = stop_at_signals()
+    source = Source(config_of(context))
+    stop = stop_at_signals(source.asked)
     _prepare(settings)
     _check_weights(settings)
     typer.echo(describe(settings))
-    supervisor.supervise(settings, config_of(context), stop)
+    supervisor.supervise(settings, source, stop)
 
 
 def listen(context: typer.Context, *, supervised: Supervised = False) -> None:
     """Receive studies only, and have them analysed."""
-    settings = settings_for_service(context)
-    stop = _start(settings, supervised=supervised)
+    settings, source = settings_for_service(context), Source(config_of(context))
+    stop = _start(settings, supervised=supervised, hang_up=source.asked)
     from node import roles  # noqa: PLC0415 - torch takes seconds to load
 
-    roles.run_listener(settings, stop)
+    roles.run_listener(settings, stop, source)
 
 
 def analyse(
@@ -44,19 +46,20 @@ def analyse(
 ) -> None:
     """Analyse received studies only; as many of these as there are GPUs."""
     settings = with_analysis(settings_for_service(context), device=device)
-    stop = _start(settings, supervised=supervised)
+    source = Source(config_of(context))
+    stop = _start(settings, supervised=supervised, hang_up=source.asked)
     from node import roles  # noqa: PLC0415 - torch takes seconds to load
 
-    roles.run_analysis(settings, stop)
+    roles.run_analysis(settings, stop, source)
 
 
 def deliver(context: typer.Context, *, supervised: Supervised = False) -> None:
     """Deliver results only."""
-    settings = settings_for_service(context)
-    stop = _start(settings, supervised=supervised)
+    settings, source = settings_for_service(context), Source(config_of(context))
+    stop = _start(settings, supervised=supervised, hang_up=source.asked)
     from node import roles  # noqa: PLC0415 - torch takes seconds to load
 
-    roles.run_delivery(settings, stop)
+    roles.run_delivery(settings, stop, source)
 
 
 def describe(settings: Settings) -> str:
@@ -75,32 +78,37 @@ def keep_private() -> None:
     os.umask(0o077)
 
 
-def stop_at_signals() -> threading.Event:
-    """Make an event that SIGTERM and SIGINT set.
+def stop_at_signals(hang_up: threading.Event | None = None) -> threading.Event:
+    """Make an event that SIGTERM and SIGINT set; SIGHUP sets the one that is given.
 
     An event's lock must not be taken in a signal handler, which may interrupt its owner; the
     handler therefore only writes to a pipe, and a thread sets the event.
     """
     stop = threading.Event()
+    events = {signal.SIGTERM: stop, signal.SIGINT: stop}
+    if hang_up is not None:
+        events[signal.SIGHUP] = hang_up
     reading, writing = os.pipe()
 
     def wait() -> None:
-        os.read(reading, 1)
-        stop.set()
+        while number := os.read(reading, 1):
+            events[signal.Signals(number[0])].set()
 
-    def ask(*_: object) -> None:
-        os.write(writing, b"\0")
+    def note(number: int, _: object) -> None:
+        os.write(writing, bytes([number]))
 
     threading.Thread(target=wait, name="signals", daemon=True).start()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, ask)
+    for number in events:
+        signal.signal(number, note)
     return stop
 
 
-def _start(settings: Settings, *, supervised: bool) -> threading.Event:
+def _start(
+    settings: Settings, *, supervised: bool, hang_up: threading.Event | None = None
+) -> threading.Event:
     """Listen to signals; a role without a supervisor also upgrades the index."""
     keep_private()
-    stop = stop_at_signals()
+    stop = stop_at_signals(hang_up)
     if supervised:
         supervisor.end_with_parent(stop)
     else:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from config.catalogue import Setting, Table, tables_of
 from config.example import as_toml
+from config.reloading import is_reloaded
 from config.settings import Settings
 from node.documents.markdown import code, document, heading, table
 
@@ -13,7 +14,13 @@ works on one machine, so a file holds what the site changes. An environment vari
 the file; lists and tables are given there as JSON. `midline config check` tells what is wrong
 with a file, `midline config show` what holds and who says so, `midline config explain KEY` what
 stands here, and `midline config example` writes a file with everything in it. This page is made
-by `midline config reference`."""
+by `midline config reference`.
+
+What holds *after a reload* may change while the node runs: SIGHUP to `midline serve` (or to a role
+that runs alone; `systemctl reload midline`) has the file read again. Associations and running work
+go on. A file with a fault is refused with one line in the log, and what held before stays. The
+certificates that `[tls]` names are read again too; an authority that is taken away is forgotten at
+the next start. Without a file there is nothing to reload."""
 
 
 def settings_reference() -> str:
@@ -27,7 +34,7 @@ def settings_reference() -> str:
 def _section(described: Table) -> Iterator[str]:
     yield heading(code(described.header), level=2)
     yield described.sentence
-    columns = ("Setting", "Means", "Takes", "Default", "Environment variable")
+    columns = ("Setting", "Means", "Takes", "Default", "Holds after", "Environment variable")
     yield table(columns, map(_row, described.settings))
 
 
@@ -41,5 +48,6 @@ def _row(setting: Setting) -> tuple[str, ...]:
         setting.sentence,
         setting.values,
         default,
+        "a reload" if is_reloaded(setting.key) else "a start",
         code(setting.variable) if not setting.table.is_optional else "",
     )

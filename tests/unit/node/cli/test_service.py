@@ -19,7 +19,7 @@ WAIT_SECONDS = 10
 @pytest.fixture
 def _handlers() -> Iterator[None]:
     """Put the handlers of this process back."""
-    numbers = (signal.SIGTERM, signal.SIGINT)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
     yield
     for number, handler in zip(numbers, before, strict=True):
@@ -32,6 +32,19 @@ def test_a_signal_asks_to_stop(number: int) -> None:
     stop = stop_at_signals()
     assert not stop.is_set()
     os.kill(os.getpid(), number)
+    assert stop.wait(WAIT_SECONDS)
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_a_hang_up_asks_for_something_else_and_may_come_again() -> None:
+    hang_up = threading.Event()
+    stop = stop_at_signals(hang_up)
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert hang_up.wait(WAIT_SECONDS)
+        assert not stop.is_set()
+        hang_up.clear()
+    os.kill(os.getpid(), signal.SIGTERM)
     assert stop.wait(WAIT_SECONDS)
 
 
