@@ -17,9 +17,11 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from dbos import DBOSClient, EnqueueOptions
+from dbos._schemas.system_database import SystemSchema
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from node.engine.bell import ring
 from node.engine.serializer import JsonSerializer
 from storage.records import Priority
 
@@ -45,7 +47,7 @@ URGENCIES: Mapping[Priority, int] = {
 
 DEAD = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
 POLLING_SECONDS = 0.05
-"""Median wait of a job in an idle queue; 5-8 % of one core for each idle worker."""
+"""What DBOS is told; in fact `node.engine.bell` wakes the loop over a queue."""
 AT_WORK = "PENDING"
 WAITING = ("ENQUEUED", "DELAYED")
 
@@ -87,7 +89,7 @@ class Queues:
             False if it does not wait any more: what runs is not overtaken.
         """
         # DBOS sets a priority when it enqueues, and has no call that changes it afterwards
-        table = self._client._sys_db.tables.workflow_status
+        table = self._tables(session).workflow_status
         changed = session.execute(
             sa.update(table)
             .where(
@@ -199,7 +201,7 @@ class Queues:
         queue held, as they say nothing but how much of it they take (`node.engine.worker`).
         """
         # no starts in any second; DBOS changes a queue in a transaction of its own alone
-        table = self._client._sys_db.tables.queues
+        table = self._tables(session).queues
         limit, period = (0, 1.0) if held else (None, None)
         session.execute(
             sa.update(table)
@@ -233,6 +235,12 @@ class Queues:
         """Let go of the database."""
         self._client.destroy()
 
+    def _tables(self, session: Session) -> type[SystemSchema]:
+        """Find DBOS's own tables, for a statement within the caller's transaction."""
+        own = self._client._sys_db
+        own._apply_caller_schema(session)  # PostgreSQL has them in a schema of their own
+        return own.tables
+
     def _enqueue(
         self,
         session: Session,
@@ -254,6 +262,8 @@ class Queues:
             options["delay_seconds"] = delay_seconds
         # the caller's own connection, so that the job and its workflow are committed together
         self._client.enqueue_in_transaction(session.connection(), options, *arguments)
+        if delay_seconds <= 0:
+            ring(session, queue)
 
 
 def analysis_id(job_id: int, run: int) -> str:

@@ -15,9 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
-from dbos import DBOS, DBOSConfig
+from dbos import DBOS, DBOSConfig, Queue
+from dbos._queue import queue_worker_thread
 
 from config.settings import LivenessSettings
+from node.engine.bell import Bell, Watch
 from node.engine.liveness import Liveness
 from node.engine.patience import patiently
 from node.engine.queues import (
@@ -219,23 +221,38 @@ def _work(
     if not liveness.start(stop):
         queues.close()
         return
-    DBOS(config=_configuration(database, worker.executor_id))
-    DBOS.listen_queues([worker.queue])
+    dbos = DBOS(config=_configuration(database, worker.executor_id))
+    # its own loops ask at fixed intervals; this queue's is woken, see `node.engine.bell`
+    DBOS.listen_queues([])
+    watch = Watch(database.engine, worker.queue, APPLICATION_VERSION)
+    bell = Bell(
+        watch,
+        lambda: dbos._active_workflows_set.count_for_queue(worker.queue) >= worker.slots,
+    )
+    loop: threading.Thread | None = None
     try:
         DBOS.launch()
-        _register(worker)
+        queue = _register(worker)
+        loop = threading.Thread(
+            target=queue_worker_thread, args=(bell, dbos, queue), name="queue", daemon=True
+        )
+        loop.start()
         logger.info("working on the queue of %s", worker.queue)
         while True:
             liveness.reap()
             if stop.wait(settings.beat_seconds):
                 break
     finally:
+        bell.set()
+        if loop is not None:
+            loop.join()
+        watch.close()
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=PATIENCE_SECONDS)
         liveness.stop()
         queues.close()
 
 
-def _register(worker: Worker) -> None:
+def _register(worker: Worker) -> Queue:
     """Enter the queue, or say anew how much of it this worker takes; whether it is held stays."""
     queue = DBOS.register_queue(
         worker.queue,
@@ -245,6 +262,7 @@ def _register(worker: Worker) -> None:
     )
     queue.set_worker_concurrency(worker.slots)
     queue.set_polling_interval_sec(POLLING_SECONDS)
+    return queue
 
 
 def _configuration(database: Database, executor_id: str) -> DBOSConfig:
