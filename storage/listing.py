@@ -38,6 +38,7 @@ SHOWN = (
     JobRow.state.label("job_state"),
     JobRow.outcome,
     JobRow.reason,
+    JobRow.priority,
     JobRow.created_at,
     JobRow.started_at,
     JobRow.finished_at,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from node.cli import (
+    accounts,
     acting,
     audit,
     certs,
@@ -74,6 +75,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     (RUN, service.listen),
     (RUN, service.analyse),
     (RUN, service.deliver),
+    (RUN, service.page),
     (LOOK, overview.status),
     (LOOK, acting.drain),
     (LOOK, acting.resume),
@@ -93,6 +95,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
 for panel, command in COMMANDS:
     app.command(rich_help_panel=panel)(command)
 app.add_typer(configuring.app, name="config", rich_help_panel=LOOK)
+app.add_typer(accounts.app, name="accounts", rich_help_panel=LOOK)
 app.add_typer(audit.app, name="audit", rich_help_panel=LOOK)
 app.add_typer(retention.app, name="retention", rich_help_panel=LOOK)
 app.add_typer(queue.app, name="queue", rich_help_panel=LOOK)

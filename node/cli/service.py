@@ -9,7 +9,7 @@ import typer
 
 from config.settings import Settings
 from node import supervisor
-from node.cli.site import config_of, settings_for_service, with_analysis
+from node.cli.site import config_of, open_index, settings_for_service, with_analysis
 from node.reloading import Source
 
 Supervised = Annotated[bool, typer.Option("--supervised", hidden=True)]
@@ -60,6 +60,31 @@ def deliver(context: typer.Context, *, supervised: Supervised = False) -> None:
     from node import roles  # noqa: PLC0415 - torch takes seconds to load
 
     roles.run_delivery(settings, stop, source)
+
+
+def page(context: typer.Context, *, supervised: Supervised = False) -> None:
+    """Serve the web page for those who run the node only."""
+    settings = settings_for_service(context)
+    stop = _start(settings, supervised=supervised)
+    from node.page.server import run_page  # noqa: PLC0415 - most commands do without
+
+    run_page(settings, stop)
+
+
+def page_of(settings: Settings) -> tuple[bool, str]:
+    """Decide whether serve starts the web page, and say so in one line."""
+    where = settings.page
+    at = f"{'https' if where.tls else 'http'}://{where.host}:{where.port}"
+    if not where.enabled:
+        return False, "no web page: page.enabled is false"
+    with open_index(settings) as database, database.read() as transaction:
+        has_accounts = transaction.accounts.any()
+    if has_accounts:
+        return True, f"web page at {at}"
+    make_one = "midline accounts add NAME --role operator makes an account"
+    if settings.metrics.enabled:
+        return True, f"metrics at {at}/metrics; nobody can sign in on the web page: {make_one}"
+    return False, f"no web page: nobody could sign in; {make_one}, then start again"
 
 
 def describe(settings: Settings) -> str:

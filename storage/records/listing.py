@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from storage.records.jobs import JobState
+from storage.records.jobs import JobState, Priority
 from storage.records.studies import StudyState
 
 
@@ -73,6 +73,7 @@ class ListedStudy:
     job_state: JobState | None
     outcome: str | None
     reason: str | None
+    priority: Priority | None
     created_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None

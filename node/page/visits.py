@@ -1,0 +1,275 @@
+"""A visit: somebody who is signed in asks for something, and it is rendered for them.
+
+What answers a visit is a plain function from a `Visit` to a response; it runs in a thread of its
+own since it waits for the database. Who may ask, and whether a form is genuine, is decided before.
+"""
+
+import threading
+import time
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Generic, TypeVar
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+
+from config.errors import DatabaseBusyError, MidlineError, UsageError
+from config.settings import Settings
+from node.operating.desk import Desk
+from node.operating.overview import Overview
+from node.page import answers, words
+from node.page.door import Door, Visitor, is_form_token
+from node.page.plots import Plots
+from node.page.slices import Slices
+from node.results.outcomes import APPROVED_DISCLAIMER, DISCLAIMER
+from storage.database import Database
+from storage.records import AccountRole
+
+T = TypeVar("T")
+
+PRODUCT_VERSION = version("midline")
+OVERVIEW_SECONDS = 1.0
+MOST_NOTES = 1000
+
+
+class Remembered(Generic[T]):
+    """Something that is read anew after a while, by one of those who ask for it at a time."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds, self._clock, self._lock = seconds, clock, threading.Lock()
+        self._held: dict[Hashable, tuple[float, T]] = {}
+
+    def get(self, make: Callable[[], T], key: Hashable = None) -> T:
+        """Give what is held, or read it."""
+        with self._lock:
+            now = self._clock()
+            self._held = {k: v for k, v in self._held.items() if now - v[0] < self._seconds}
+            if key not in self._held:
+                self._held[key] = (self._clock(), make())
+            return self._held[key][1]
+
+
+class Notes:
+    """One line for each visitor: what came of what they did, shown once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._notes: dict[str, tuple[str, bool]] = {}
+
+    def leave(self, token: str, text: str, *, is_error: bool = False) -> None:
+        """Leave a line for the holder of a token."""
+        with self._lock:
+            if len(self._notes) >= MOST_NOTES:
+                self._notes.clear()
+            self._notes[token] = (text, is_error)
+
+    def take(self, token: str) -> tuple[str, bool] | None:
+        """Take the line away."""
+        with self._lock:
+            return self._notes.pop(token, None)
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """What all visits share.
+
+    Attributes
+    ----------
+    settings, database
+        Of the node.
+    desk
+        Where operators act; each visit puts its own person there.
+    door
+        Who may come in.
+    slices
+        Draws what was outlined.
+    overview
+        How the node stands, read once for all who look.
+    plots
+        Of the last days, likewise.
+    notes
+        Lines for visitors.
+    """
+
+    settings: Settings
+    database: Database
+    desk: Desk
+    door: Door
+    slices: Slices
+    overview: Remembered[Overview]
+    plots: Remembered[Plots]
+    notes: Notes
+
+    @property
+    def disclaimer(self) -> str:
+        """The sentence that stands on every page."""
+        approved = self.settings.identity.approved_for_diagnosis
+        return APPROVED_DISCLAIMER if approved else DISCLAIMER
+
+    @property
+    def cookie(self) -> str:
+        """Name of the session's cookie; browsers take a ``__Host-`` one only over TLS."""
+        return "__Host-midline" if self.settings.page.tls else "midline"
+
+
+@dataclass(frozen=True, eq=False)
+class Visit:
+    """Somebody who is signed in, and what they ask.
+
+    Attributes
+    ----------
+    form
+        Fields that they sent; none of a GET.
+    """
+
+    site: Site
+    request: Request
+    visitor: Visitor
+    form: Mapping[str, str]
+
+    @property
+    def may_operate(self) -> bool:
+        """Whether they may change anything."""
+        return self.visitor.account.role is AccountRole.OPERATOR
+
+    def number(self, name: str) -> int:
+        """Read a number out of the path."""
+        return int(self.request.path_params[name])
+
+    def render(self, template: str, **values: Any) -> HTMLResponse:
+        """Render a page, with the line that waits for the visitor."""
+        note = self.site.notes.take(self.visitor.token)
+        return HTMLResponse(self.fragment(template, note=note, **values))
+
+    def fragment(self, template: str, **values: Any) -> str:
+        """Render a part of a page."""
+        return render(
+            template,
+            site=self.site,
+            account=self.visitor.account,
+            may_operate=self.may_operate,
+            form_token=self.visitor.form_token,
+            path=self.request.url.path,
+            refresh_ms=round(1000 * self.site.settings.page.refresh_seconds),
+            **values,
+        )
+
+    def live(self, template: str, *parts: object, **values: Any) -> Response:
+        """Render a part of a page anew, unless it is as the browser has it.
+
+        Parameters
+        ----------
+        *parts
+            What the part is made of, without the time.
+        """
+        tag = answers.tag_of(PRODUCT_VERSION, self.may_operate, *parts)
+        known = answers.unchanged(self.request, tag)
+        if known is not None:
+            return known
+        return HTMLResponse(self.fragment(template, **values), headers={"ETag": tag})
+
+
+Act = Callable[[Visit], Response]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def visited(
+    pattern: str, act: Act, *, role: AccountRole = AccountRole.VIEWER, by_hand: bool = True
+) -> Endpoint:
+    """Make an endpoint of what answers a visit.
+
+    Parameters
+    ----------
+    pattern
+        Of its path, for log and figures.
+    act
+        Answers.
+    role
+        Who may ask.
+    by_hand
+        Whether a person asks, and not the page by itself.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        request.scope["midline.pattern"] = pattern
+        form = await answers.read_form(request) if request.method == "POST" else {}
+        return await run_in_threadpool(_enter, request, form, act, role, by_hand)
+
+    return endpoint
+
+
+def opened(pattern: str, act: Callable[[Request], Response]) -> Endpoint:
+    """Make an endpoint of what answers anybody."""
+
+    async def endpoint(request: Request) -> Response:
+        request.scope["midline.pattern"] = pattern
+        return await run_in_threadpool(act, request)
+
+    return endpoint
+
+
+def _enter(
+    request: Request, form: Mapping[str, str], act: Act, role: AccountRole, by_hand: bool
+) -> Response:
+    """Let a visit in, or send it to the door."""
+    site: Site = request.app.state.site
+    token = request.cookies.get(site.cookie, "")
+    address = answers.address_of(request)
+    visitor = site.door.visitor(token, address=address, by_hand=by_hand) if token else None
+    if visitor is None:
+        if not by_hand:
+            return PlainTextResponse("signed out", 401)
+        return RedirectResponse("/sign-in", 303)
+    if request.method == "POST" and not (
+        answers.is_of_our_page(request) and is_form_token(form.get("token", ""), token)
+    ):
+        return trouble(site, 403, "This form is out of date, or not of this page. Load it again.")
+    visit = Visit(site, request, visitor, form)
+    if role is AccountRole.OPERATOR and not visit.may_operate:
+        return trouble(site, 403, "Only operators may do this.")
+    return act(visit)
+
+
+def trouble(site: Site, status: int, text: str) -> HTMLResponse:
+    """Say that something cannot be shown or done."""
+    page = render("trouble.html", site=site, account=None, status=status, text=text)
+    return HTMLResponse(page, status)
+
+
+def on_bad_request(request: Request, error: Exception) -> Response:
+    """Answer what no page of ours would ask."""
+    return trouble(request.app.state.site, 400, f"That is no request of this page: {error}.")
+
+
+def on_fault(request: Request, error: Exception) -> Response:
+    """Answer when something of ours went wrong; a busy database is worth another try."""
+    site: Site = request.app.state.site
+    if isinstance(error, UsageError):
+        return trouble(site, 404, str(error))
+    status = 503 if isinstance(error, DatabaseBusyError) else 500
+    text = str(error) if isinstance(error, MidlineError) else "A fault of the program; see the log."
+    return trouble(site, status, text)
+
+
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("node.page"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters |= {
+    "duration": words.duration,
+    "moment": words.moment,
+    "iso": words.iso,
+    "gibibytes": words.gibibytes,
+}
+_ENVIRONMENT.globals |= {"words": words, "version": PRODUCT_VERSION}
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill a template in."""
+    return _ENVIRONMENT.get_template(template).render(**values)
