@@ -40,6 +40,8 @@ WAITING_ON_POSTGRESQL = (
     "SELECT 1 FROM dbos.workflow_status "
     "WHERE queue_name = %s AND status = 'ENQUEUED' AND application_version = %s LIMIT 1"
 )
+HELD_ON_SQLITE = "SELECT 1 FROM drain WHERE role = ?"
+HELD_ON_POSTGRESQL = "SELECT 1 FROM drain WHERE role = %s"
 FAULTS = (sa.exc.SQLAlchemyError, sqlite3.Error, psycopg.Error)
 
 
@@ -69,10 +71,17 @@ class Watch:
 
     def is_waiting(self) -> bool:
         """Look into the queue: one seek in the index of what is in flight."""
+        query = WAITING_ON_SQLITE if self._is_sqlite else WAITING_ON_POSTGRESQL
+        return self._finds(query, self._queue, self._version)
+
+    def is_held(self) -> bool:
+        """Whether an operator wants nothing to be taken from the queue (`storage.drains`)."""
+        return self._finds(HELD_ON_SQLITE if self._is_sqlite else HELD_ON_POSTGRESQL, self._queue)
+
+    def _finds(self, query: str, *values: str) -> bool:
         cursor = self._connected().cursor()
         try:
-            query = WAITING_ON_SQLITE if self._is_sqlite else WAITING_ON_POSTGRESQL
-            cursor.execute(query, (self._queue, self._version))
+            cursor.execute(query, values)
             return bool(cursor.fetchall())
         finally:
             cursor.close()
@@ -117,31 +126,42 @@ class Bell(threading.Event):
     def __init__(self, watch: Watch, is_full: Callable[[], bool]) -> None:
         super().__init__()
         self._watch, self._is_full = watch, is_full
-        self._has_offered = False
+        self._has_offered = self._is_held = False
 
     def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - the loop's own rhythm
-        """Wait for work, and not for ever; True when the loop is to end."""
-        try:
-            self._wait()
-        except FAULTS as error:
-            # the loop asks by itself now, and says what is wrong
-            logger.debug("the queue was not looked into: %s", type(error).__name__)
-            self._watch.close()
-            super().wait(UNRUNG_SECONDS)
+        """Wait for work, and not for ever unless the queue is held; True when the loop is to end.
+
+        The loop takes work after each wait and never without one, so that a queue is held here.
+        """
+        is_over = False
+        while not (is_over or self.is_set()):
+            try:
+                self._wait()
+                is_over = True
+            except FAULTS as error:
+                # the loop asks by itself now, and says what is wrong
+                logger.debug("the queue was not looked into: %s", type(error).__name__)
+                self._watch.close()
+                super().wait(UNRUNG_SECONDS)
+                is_over = not self._is_held
         return self.is_set()
 
     def _wait(self) -> None:
         until = time.monotonic() + LONGEST_SECONDS
         if self._has_offered:
-            # what was offered is being taken; or it is not: somebody was faster, the queue is held
+            # what was offered is being taken; or it is not: somebody was faster
             super().wait(OFFERED_SECONDS)
             self._has_offered = False
-        while not self.is_set() and time.monotonic() < until:
-            if self._is_full():
+        while not self.is_set():
+            is_late = time.monotonic() >= until
+            if self._is_full() and not is_late:
                 super().wait(LOOK_SECONDS)
-            elif self._watch.is_waiting():
-                self._has_offered = True
-                return
+            elif is_late or self._watch.is_waiting():
+                self._is_held = self._watch.is_held()
+                if not self._is_held:
+                    self._has_offered = not is_late
+                    return
+                super().wait(UNRUNG_SECONDS)
             else:
                 self._watch.pause(self)
 

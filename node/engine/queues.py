@@ -187,28 +187,6 @@ class Queues:
             delay_seconds=delay_seconds,
         )
 
-    def prepare_to_hold(self, queue: str) -> None:
-        """Enter a queue before any worker did, so that `hold` finds it."""
-        if self._client.retrieve_queue(queue) is None:
-            self._client.register_queue(
-                queue, polling_interval_sec=POLLING_SECONDS, on_conflict="never_update"
-            )
-
-    def hold(self, session: Session, queue: str, *, held: bool) -> None:
-        """Let workers take nothing from a queue until it is let go, within a transaction.
-
-        What they hold they end; what waits keeps its place; workers that start later find the
-        queue held, as they say nothing but how much of it they take (`node.engine.worker`).
-        """
-        # no starts in any second; DBOS changes a queue in a transaction of its own alone
-        table = self._tables(session).queues
-        limit, period = (0, 1.0) if held else (None, None)
-        session.execute(
-            sa.update(table)
-            .where(table.c.name == queue)
-            .values(rate_limit_max=limit, rate_limit_period_sec=period)
-        )
-
     def cancel_analysis(self, job_id: int, *, run: int) -> None:
         """Cancel an analysis; one that runs stops before its next step."""
         self._client.cancel_workflow(analysis_id(job_id, run))

@@ -253,16 +253,13 @@ def _work(
 
 
 def _register(worker: Worker) -> Queue:
-    """Enter the queue, or say anew how much of it this worker takes; whether it is held stays."""
-    queue = DBOS.register_queue(
+    """Enter the queue, or say anew how much of it this worker takes."""
+    return DBOS.register_queue(
         worker.queue,
         worker_concurrency=worker.slots,
         polling_interval_sec=POLLING_SECONDS,
-        on_conflict="never_update",
+        on_conflict="always_update",
     )
-    queue.set_worker_concurrency(worker.slots)
-    queue.set_polling_interval_sec(POLLING_SECONDS)
-    return queue
 
 
 def _configuration(database: Database, executor_id: str) -> DBOSConfig:

@@ -177,13 +177,9 @@ def drain(desk: Desk, roles: tuple[WorkRole, ...] = ROLES) -> Done:
     UsageError
         If all of these roles are drained already.
     """
-    for role in roles:
-        desk.queues.prepare_to_hold(role)
     with desk.database.begin() as transaction:
         now = transaction.now()
         begun = [role for role in roles if transaction.drains.begin(role, now=now)]
-        for role in begun:
-            desk.queues.hold(transaction.session, role, held=True)
         num_running = transaction.jobs.counts()[JobState.RUNNING]
     if not begun:
         raise UsageError(f"{_named(roles)}: drained already; midline resume ends that")
@@ -202,8 +198,6 @@ def resume(desk: Desk, roles: tuple[WorkRole, ...] = ROLES) -> Done:
     """
     with desk.database.begin() as transaction:
         ended = [role for role in roles if transaction.drains.end(role)]
-        for role in ended:
-            desk.queues.hold(transaction.session, role, held=False)
     if not ended:
         raise UsageError(f"{_named(roles)}: not drained; midline status tells what is")
     _tell_of_roles(desk, ended, "resume")
