@@ -144,7 +144,7 @@ def placement_of(header: Dataset) -> Placement:
     first = frames[0]
     if not rejection and any(geometry_fault(frame) for frame in frames):
         rejection = Rejection.NO_GEOMETRY.value
-    if not rejection and any(difference(first, frame) for frame in frames):
+    if not rejection and any(difference(first, frame) for frame in frames[1:]):
         rejection = Rejection.MIXED.value
     if rejection:
         return Placement(number, rejection)

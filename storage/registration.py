@@ -22,39 +22,41 @@ LONGEST_PAUSE_SECONDS = 60.0
 # the tables themselves: the mapped classes would take a longer way
 _INSTANCES = cast("sa.Table", InstanceRow.__table__)
 _STUDIES = cast("sa.Table", StudyRow.__table__)
-_BY_UID = InstanceRow.sop_instance_uid == sa.bindparam("sop_instance_uid")
-_BY_SERIES = SeriesRow.series_instance_uid == sa.bindparam("series_instance_uid")
-_STUDY = (
+_SERIES = cast("sa.Table", SeriesRow.__table__)
+_RESULTS = cast("sa.Table", ResultRow.__table__)
+_BY_UID = _INSTANCES.c.sop_instance_uid == sa.bindparam("sop_instance_uid")
+_BY_SERIES = _SERIES.c.series_instance_uid == sa.bindparam("series_instance_uid")
+_STUDY: sa.Executable = (
     sa.select(
-        StudyRow.id,
-        StudyRow.patient_key,
-        StudyRow.state,
-        StudyRow.generation,
-        StudyRow.released_at,
-        StudyRow.longest_pause_seconds,
-        sa.select(InstanceRow.sha256).where(_BY_UID).scalar_subquery().label("held_sha256"),
-        sa.select(InstanceRow.study_id).where(_BY_UID).scalar_subquery().label("held_by"),
-        sa.select(SeriesRow.id).where(_BY_SERIES).scalar_subquery().label("series_id"),
-        sa.select(SeriesRow.study_id).where(_BY_SERIES).scalar_subquery().label("series_of"),
-        sa.select(ResultRow.id)
-        .where(ResultRow.sop_instance_uid == sa.bindparam("sop_instance_uid"))
+        _STUDIES.c.id,
+        _STUDIES.c.patient_key,
+        _STUDIES.c.state,
+        _STUDIES.c.generation,
+        _STUDIES.c.released_at,
+        _STUDIES.c.longest_pause_seconds,
+        sa.select(_INSTANCES.c.sha256).where(_BY_UID).scalar_subquery().label("held_sha256"),
+        sa.select(_INSTANCES.c.study_id).where(_BY_UID).scalar_subquery().label("held_by"),
+        sa.select(_SERIES.c.id).where(_BY_SERIES).scalar_subquery().label("series_id"),
+        sa.select(_SERIES.c.study_id).where(_BY_SERIES).scalar_subquery().label("series_of"),
+        sa.select(_RESULTS.c.id)
+        .where(_RESULTS.c.sop_instance_uid == sa.bindparam("sop_instance_uid"))
         .scalar_subquery()
         .label("result_id"),
     )
-    .where(StudyRow.study_instance_uid == sa.bindparam("study_instance_uid"))
-    .with_for_update(of=StudyRow)
+    .where(_STUDIES.c.study_instance_uid == sa.bindparam("study_instance_uid"))
+    .with_for_update(of=_STUDIES)
 )
 _ADD_INSTANCE = sa.insert(_INSTANCES)
 _NOTE_DUPLICATE = (
     sa.update(_STUDIES)
-    .where(StudyRow.id == sa.bindparam("study_id"))
-    .values(num_duplicates=StudyRow.num_duplicates + 1)
+    .where(_STUDIES.c.id == sa.bindparam("study_id"))
+    .values(num_duplicates=_STUDIES.c.num_duplicates + 1)
 )
 _NOTE_IMAGE = (
     sa.update(_STUDIES)
-    .where(StudyRow.id == sa.bindparam("study_id"))
+    .where(_STUDIES.c.id == sa.bindparam("study_id"))
     .values(
-        num_instances=StudyRow.num_instances + 1,
+        num_instances=_STUDIES.c.num_instances + 1,
         last_received_at=sa.bindparam("now"),
         longest_pause_seconds=sa.bindparam("longest_pause"),
         calling_ae_title=sa.bindparam("caller"),
@@ -64,7 +66,7 @@ _NOTE_IMAGE = (
 )
 _REOPEN = (
     sa.update(_STUDIES)
-    .where(StudyRow.id == sa.bindparam("study_id"), StudyRow.state == StudyState.COMPLETE)
+    .where(_STUDIES.c.id == sa.bindparam("study_id"), _STUDIES.c.state == StudyState.COMPLETE)
     .values(
         state=StudyState.RECEIVING,
         first_received_at=sa.bindparam("now"),
@@ -94,25 +96,26 @@ def register(session: Session, instance: ReceivedInstance, *, now: datetime) -> 
         "series_instance_uid": instance.series_instance_uid,
         "sop_instance_uid": instance.sop_instance_uid,
     }
-    study = session.execute(_STUDY, uids).one_or_none()
+    connection = session.connection()
+    study = connection.execute(_STUDY, uids).one_or_none()
     if study is None:
         _insert(session, _new_study(instance, now=now))  # or somebody else has just done so
-        study = session.execute(_STUDY, uids).one_or_none()
+        study = connection.execute(_STUDY, uids).one_or_none()
     if study is None:
         raise PatientConflictError("the study was removed while an image of it arrived")
     if _is_held(instance, study):
-        session.execute(_NOTE_DUPLICATE, {"study_id": study.id})
+        connection.execute(_NOTE_DUPLICATE, {"study_id": study.id})
         return Registration(study.id, is_new=False)
     if study.patient_key != instance.patient_key:
         raise PatientConflictError("the study is known under another patient")
     series_id = _series_id(session, instance.series_instance_uid, study)
     try:
         values = _instance_values(instance, study, series_id, now=now)
-        session.execute(_ADD_INSTANCE, values)
+        connection.execute(_ADD_INSTANCE, values)
     except IntegrityError as error:
         # the study is locked: only an image of another study can have been faster
         raise InstanceConflictError("the SOP Instance UID is known in another study") from error
-    _note(session, study, instance.calling_ae_title, now=now)
+    _note(connection, study, instance.calling_ae_title, now=now)
     return Registration(study.id, is_new=True)
 
 
@@ -132,22 +135,25 @@ def _series_id(session: Session, series_instance_uid: str, study: sa.Row[Any]) -
     series_id, series_of = study.series_id, study.series_of
     if series_id is None:
         _insert(session, SeriesRow(study_id=study.id, series_instance_uid=series_instance_uid))
-        query = sa.select(SeriesRow.id, SeriesRow.study_id).where(_BY_SERIES)
-        found = session.execute(query, {"series_instance_uid": series_instance_uid}).one()
+        query = sa.select(_SERIES.c.id, _SERIES.c.study_id).where(_BY_SERIES)
+        uid = {"series_instance_uid": series_instance_uid}
+        found = session.connection().execute(query, uid).one()
         series_id, series_of = found
     if series_of != study.id:
         raise PatientConflictError("the series is known under another study")
     return int(series_id)
 
 
-def _note(session: Session, study: sa.Row[Any], calling_ae_title: str, *, now: datetime) -> None:
+def _note(
+    connection: sa.Connection, study: sa.Row[Any], calling_ae_title: str, *, now: datetime
+) -> None:
     """Note a new image: a complete study is received again, towards its next generation."""
     if study.state == StudyState.COMPLETE:
-        session.execute(_REOPEN, {"study_id": study.id, "now": now})
+        connection.execute(_REOPEN, {"study_id": study.id, "now": now})
     longest = study.longest_pause_seconds
     if study.released_at is not None:
         longest = _longer_pause(longest, now - study.released_at)
-    session.execute(
+    connection.execute(
         _NOTE_IMAGE,
         {
             "study_id": study.id,

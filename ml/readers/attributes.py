@@ -4,19 +4,35 @@ Senders leave attributes out, leave them empty, or fill them with what their val
 forbids. Readers ask here and decide for themselves what is needed.
 """
 
+import functools
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag, Tag
 
 LARGEST_NUMBER = 1e15
 """Numbers beyond are none that an image has, and would overflow where they are computed with."""
 
 
+def value_of(header: Dataset, keyword: str) -> Any:
+    """Value of an attribute as pydicom has it; None if it is absent."""
+    tag = _tag_of(keyword)
+    # by the name of an attribute, what is absent costs pydicom two exceptions
+    return header[tag].value if tag in header else None
+
+
+@functools.cache
+def _tag_of(keyword: str) -> BaseTag:
+    return Tag(keyword)
+
+
 def text_of(header: Dataset, keyword: str) -> str:
     r"""Value of a string attribute without padding; values of a list are joined by ``\``."""
-    value = header.get(keyword)
+    value = value_of(header, keyword)
     if value is None or isinstance(value, Sequence):
         return ""
     if isinstance(value, MultiValue | list | tuple):
@@ -32,7 +48,7 @@ def values_of(header: Dataset, keyword: str) -> tuple[str, ...]:
 
 def number_of(header: Dataset, keyword: str) -> float | None:
     """Value of a numeric attribute within `LARGEST_NUMBER`, the first of a list."""
-    numbers = _numbers(header.get(keyword))
+    numbers = _numbers(value_of(header, keyword))
     return numbers[0] if numbers else None
 
 
@@ -44,7 +60,7 @@ def whole_of(header: Dataset, keyword: str) -> int | None:
 
 def vector_of(header: Dataset, keyword: str, length: int) -> NDArray[np.float64] | None:
     """Values of a numeric attribute that has exactly so many, all within `LARGEST_NUMBER`."""
-    numbers = _numbers(header.get(keyword))
+    numbers = _numbers(value_of(header, keyword))
     if numbers is None or len(numbers) != length:
         return None
     return np.array(numbers, np.float64)
@@ -52,7 +68,7 @@ def vector_of(header: Dataset, keyword: str, length: int) -> NDArray[np.float64]
 
 def items_of(header: Dataset, keyword: str) -> tuple[Dataset, ...]:
     """Items of a sequence attribute; none if it is absent."""
-    value = header.get(keyword)
+    value = value_of(header, keyword)
     return tuple(value) if isinstance(value, Sequence) else ()
 
 

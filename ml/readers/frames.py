@@ -5,6 +5,8 @@ per frame (PS3.3 C.7.6.16, A.38); a converted legacy image leaves part of it amo
 converted attributes (C.7.6.16.2.25).
 """
 
+import math
+import operator
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ from ml.volume import Grid
 
 PARALLEL_TOLERANCE = 1e-3
 """Largest difference between direction cosines, or relative one of pixel spacings, of a stack."""
+COSINES_TOLERANCE = 1e-2
+"""Direction cosines may be off unit length and the right angle by so much: senders round them."""
 SAME_POSITION_MM = 0.05
 """Slices that are nearer along their normal lie at the same position."""
 
@@ -191,9 +195,11 @@ def geometry_fault(frame: FrameHeader) -> str:
         return "Image Position (Patient) is missing"
     if frame.orientation is None:
         return "Image Orientation (Patient) is missing"
-    row, column = frame.orientation[:3], frame.orientation[3:]
-    lengths = np.linalg.norm(row), np.linalg.norm(column)
-    if not np.allclose(lengths, 1, atol=1e-2) or abs(float(row @ column)) > 1e-2:
+    # plain numbers: this is asked for every image that is received
+    row, column = frame.orientation[:3].tolist(), frame.orientation[3:].tolist()
+    lengths = math.hypot(*row), math.hypot(*column)
+    off_unit = max(abs(length - 1) for length in lengths)
+    if max(off_unit, abs(sum(map(operator.mul, row, column)))) > COSINES_TOLERANCE:
         return "Image Orientation (Patient) is no pair of perpendicular unit vectors"
     if frame.pixel_spacing_mm is None or frame.pixel_spacing_mm.min() <= 0:
         return "Pixel Spacing is missing"
@@ -220,7 +226,8 @@ def _close(
 ) -> bool:
     if one is None or other is None:
         return one is other
-    return bool(np.allclose(one, other, atol=absolute, rtol=relative))
+    pairs = zip(one.tolist(), other.tolist(), strict=True)
+    return all(abs(a - b) <= absolute + relative * abs(b) for a, b in pairs)
 
 
 def _orthonormal(
