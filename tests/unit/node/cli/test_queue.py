@@ -1,6 +1,7 @@
 """``midline queue`` on an index that was filled by hand."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import get_args
 
@@ -11,9 +12,16 @@ from node.engine import Queues
 from node.results.outcomes import Outcome
 from node.selection import describe_selection, select_series
 from storage.database import Database
-from storage.records import CommitmentState, DeliveryState, JobRecord, JobState, StudyState
+from storage.records import (
+    CommitmentState,
+    DeliveryState,
+    JobRecord,
+    JobState,
+    Priority,
+    StudyState,
+)
 from tests.support.ct_series import head_series, stack, write
-from tests.support.received import NOW, queued_job
+from tests.support.received import NOW, queued_job, received
 from tests.unit.node.cli.conftest import Run
 
 
@@ -54,6 +62,14 @@ def test_jobs_are_listed_the_latest_first(run: Run, database: Database, job: Job
         (["--outcome", "positive"], 1),
         (["--outcome", "NEGATIVE"], 0),
         (["--limit", "1"], 1),
+        (["--priority", "routine"], 2),
+        (["--priority", "STAT"], 0),
+        (["--sender", "CT1"], 2),
+        (["--sender", "CT2"], 0),
+        (["--study", "1"], 1),
+        (["--since", "2029-12-31"], 2),
+        (["--since", "2030-01-03T00:00"], 0),
+        (["--before", "2"], 1),
     ],
 )
 def test_a_list_can_be_narrowed(
@@ -188,3 +204,67 @@ def test_a_study_is_taken_out_of_quarantine(run: Run, database: Database) -> Non
     again = run("queue", "readmit", str(job.study_id))
     assert again.exit_code == 2
     assert "no quarantined study" in again.stderr
+
+
+def test_a_queued_job_is_put_before_others(run: Run, database: Database, job: JobRecord) -> None:
+    waiting = queued_job(database, number=2, study="2.25.2")
+    with closing(Queues(database.engine)) as queues, database.begin() as transaction:
+        queues.analyse(transaction.session, waiting.id)
+    result = run("queue", "prioritise", str(waiting.id), "stat")
+    assert result.stdout == f"job {waiting.id} is STAT now\n", result.stderr
+    assert job_now(database, waiting.id).priority is Priority.STAT
+    listed = json.loads(run("queue", "list", "--priority", "STAT", "--json").stdout)
+    assert [each["id"] for each in listed] == [waiting.id]
+    again = run("queue", "prioritise", str(job.id), "LOW")
+    assert again.exit_code == 2
+    assert "is SUCCEEDED; only a queued one" in again.stderr
+    assert job_now(database, job.id).priority is Priority.ROUTINE
+
+
+def test_a_study_is_analysed_anew_with_the_present_model(
+    run: Run, database: Database, job: JobRecord
+) -> None:
+    result = run("reprocess", str(job.study_id))
+    assert result.stdout == f"job {job.id} is queued for run 2\n"
+    assert workflows(database) == {f"analyse:{job.id}:2"}
+    again = run("reprocess", str(job.study_id))
+    assert again.exit_code == 2
+    assert "is QUEUED; only an ended one" in again.stderr
+
+
+def test_a_study_that_cannot_be_analysed_anew_is_told_why(run: Run, database: Database) -> None:
+    missing = run("reprocess", "7")
+    assert missing.exit_code == 2
+    assert "there is no study 7" in missing.stderr
+    with database.begin() as transaction:
+        arriving = transaction.studies.register(received(), now=NOW).study_id
+    assert "is still arriving" in run("reprocess", str(arriving)).stderr
+    with database.begin() as transaction:
+        transaction.studies.quarantine("2.25.1")
+    assert f"midline queue readmit {arriving}" in run("reprocess", str(arriving)).stderr
+    assert workflows(database) == set()
+
+
+def test_status_says_what_is_drained(run: Run, database: Database) -> None:
+    assert "TAKES NO NEW WORK" not in run("status").stdout
+    assert run("drain", "--role", "deliver").exit_code == 0
+    status = json.loads(run("status", "--json").stdout)
+    assert [each["role"] for each in status["draining"]] == ["deliver"]
+    assert "deliver TAKES NO NEW WORK since" in run("status").stdout
+    assert run("resume").stdout == "deliver: work is taken again\n"
+    assert json.loads(run("status", "--json").stdout)["draining"] == []
+
+
+def test_the_study_that_waits_longest_is_shown(run: Run, database: Database) -> None:
+    assert json.loads(run("status", "--json").stdout)["oldest_waiting"] is None
+    oldest = queued_job(database)
+    queued_job(database, number=2, study="2.25.2")
+    waiting = json.loads(run("status", "--json").stdout)["oldest_waiting"]
+    assert (waiting["job_id"], waiting["state"]) == (oldest.id, "QUEUED")
+    assert f"study {oldest.study_id}, " in run("status").stdout
+
+
+def test_a_list_is_watched_in_a_terminal_only(run: Run, database: Database) -> None:
+    result = run("queue", "list", "--watch")
+    assert result.exit_code == 2
+    assert "--watch needs a terminal" in result.stderr
