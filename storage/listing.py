@@ -209,22 +209,21 @@ def _of_standing(standing: Standing) -> list[sa.ColumnElement[bool]]:
     is_complete = StudyRow.state == StudyState.COMPLETE
     if standing in OF_THE_JOB:
         return [is_complete, JobRow.state == JobState(standing)]
-    has = {state: _has_delivery(state) for state in (DeliveryState.PENDING, DeliveryState.DEAD)}
     is_reported = [is_complete, JobRow.state == JobState.SUCCEEDED]
+    waits, is_dead = _has_delivery(DeliveryState.PENDING), _has_delivery(DeliveryState.DEAD)
     if standing is Standing.UNDELIVERED:
-        return [*is_reported, has[DeliveryState.DEAD]]
-    is_waiting = has[DeliveryState.PENDING]
-    if standing is Standing.DELIVERING:
-        return [*is_reported, is_waiting, ~has[DeliveryState.DEAD]]
-    return [*is_reported, ~is_waiting, ~has[DeliveryState.DEAD]]
+        return [*is_reported, is_dead]
+    return [*is_reported, ~is_dead, waits if standing is Standing.DELIVERING else ~waits]
 
 
 def _has_delivery(state: DeliveryState) -> sa.ColumnElement[bool]:
-    return sa.exists().where(
-        ResultRow.job_id == JobRow.id,
-        DeliveryRow.result_id == ResultRow.id,
-        DeliveryRow.state == state,
+    """Whether a job has a delivery in a state that few are in."""
+    of_jobs = (
+        sa.select(ResultRow.job_id)
+        .join(DeliveryRow, DeliveryRow.result_id == ResultRow.id)
+        .where(DeliveryRow.state == state)
     )
+    return JobRow.id.in_(of_jobs)
 
 
 def _listed(row: sa.RowMapping, deliveries: tuple[int, int, datetime | None]) -> ListedStudy:

@@ -1,6 +1,6 @@
 """What was made, and where it has been delivered."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
@@ -21,7 +21,11 @@ from storage.tables import DeliveryRow, JobRow, ResultRow, as_record
 REPORT = "SR"
 """Kind of the results that later ones name as their predecessor."""
 AWAITED = (CommitmentState.NOT_ASKED, CommitmentState.REQUESTED)
-DECIDED = (CommitmentState.COMMITTED, CommitmentState.NOT_OFFERED)
+UNDECIDED = (*AWAITED, CommitmentState.FAILED, CommitmentState.UNANSWERED)
+UNSENT = tuple(state for state in DeliveryState if state is not DeliveryState.SENT)
+
+Counts = Counter[tuple[DeliveryState, CommitmentState]]
+"""Deliveries of a destination, by what became of them."""
 
 
 class Results:
@@ -249,25 +253,24 @@ class Results:
 
     def backlog(self) -> tuple[Backlog, ...]:
         """Sum up what waits for each destination that was ever used, by name."""
-        return tuple(map(self._backlog_of, self._destinations()))
+        counted: dict[str, Counts] = defaultdict(Counter)
+        query = sa.select(
+            DeliveryRow.destination, DeliveryRow.state, DeliveryRow.commitment, sa.func.count()
+        ).group_by(DeliveryRow.state, DeliveryRow.destination, DeliveryRow.commitment)
+        for destination, state, commitment, count in self._session.execute(query):
+            counted[destination][state, commitment] = count
+        return tuple(self._backlog_of(name, counted[name]) for name in sorted(counted))
 
-    def _destinations(self) -> Sequence[str]:
-        query = sa.select(DeliveryRow.destination).distinct().order_by(DeliveryRow.destination)
-        return self._session.scalars(query).all()
-
-    def _backlog_of(self, destination: str) -> Backlog:
+    def _backlog_of(self, destination: str, counts: Counts) -> Backlog:
         of_destination = DeliveryRow.destination == destination
-        counted = self._session.execute(
-            sa.select(DeliveryRow.state, DeliveryRow.commitment, sa.func.count())
-            .where(of_destination)
-            .group_by(DeliveryRow.state, DeliveryRow.commitment)
-        ).all()
-        states: Counter[DeliveryState] = Counter()
-        commitments: Counter[CommitmentState] = Counter()
-        for state, commitment, count in counted:
-            states[state] += count
-            if state is DeliveryState.SENT:
-                commitments[commitment] += count
+
+        def count(*states: DeliveryState, of: Collection[CommitmentState] = ()) -> int:
+            return sum(
+                number
+                for (state, commitment), number in counts.items()
+                if state in states and (not of or commitment in of)
+            )
+
         oldest_pending_at = self._session.scalar(
             sa.select(sa.func.min(DeliveryRow.created_at)).where(
                 of_destination, DeliveryRow.state == DeliveryState.PENDING
@@ -277,7 +280,7 @@ class Results:
             sa.select(DeliveryRow.last_error)
             .where(
                 of_destination,
-                DeliveryRow.state != DeliveryState.SENT,
+                DeliveryRow.state.in_(UNSENT),
                 DeliveryRow.last_error.is_not(None),
             )
             .order_by(DeliveryRow.last_attempt_at.desc(), DeliveryRow.id.desc())
@@ -287,22 +290,24 @@ class Results:
             sa.select(DeliveryRow.commitment_error)
             .where(
                 of_destination,
-                DeliveryRow.commitment.not_in(DECIDED),
+                DeliveryRow.state.in_(tuple(DeliveryState)),
+                DeliveryRow.commitment.in_(UNDECIDED),
                 DeliveryRow.commitment_error.is_not(None),
             )
             .order_by(DeliveryRow.sent_at.desc(), DeliveryRow.id.desc())
             .limit(1)
         )
+        sent = DeliveryState.SENT
         return Backlog(
             destination=destination,
-            num_pending=states[DeliveryState.PENDING],
-            num_dead=states[DeliveryState.DEAD],
-            num_sent=states[DeliveryState.SENT],
+            num_pending=count(DeliveryState.PENDING),
+            num_dead=count(DeliveryState.DEAD),
+            num_sent=count(sent),
             oldest_pending_at=oldest_pending_at,
             last_error=last_error,
-            num_uncommitted=sum(commitments[state] for state in AWAITED),
-            num_commitment_failed=commitments[CommitmentState.FAILED],
-            num_unanswered=commitments[CommitmentState.UNANSWERED],
+            num_uncommitted=count(sent, of=AWAITED),
+            num_commitment_failed=count(sent, of=(CommitmentState.FAILED,)),
+            num_unanswered=count(sent, of=(CommitmentState.UNANSWERED,)),
             last_commitment_error=last_commitment_error,
         )
 

@@ -254,7 +254,8 @@ class DeliveryRow(Base):
     __tablename__ = "delivery"
     __table_args__ = (
         UniqueConstraint("result_id", "destination"),
-        sa.Index(None, "destination", "state"),
+        # to count all there are, and to find the few that were not sent
+        sa.Index(None, "state", "destination", "commitment"),
         sa.Index(None, "sent_at"),
         AUTOINCREMENT,
     )

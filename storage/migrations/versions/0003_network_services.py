@@ -16,6 +16,8 @@ COMMITMENT_STATES = (
 )
 PRIORITIES = ("STAT", "HIGH", "ROUTINE", "LOW")
 TABLES = (
+    "sending",
+    "association",
     "page_session",
     "account",
     "drain",
@@ -45,6 +47,7 @@ def upgrade() -> None:
     _create_audit()
     _create_drain()
     _create_accounts()
+    _create_associations()
 
 
 def downgrade() -> None:
@@ -52,6 +55,8 @@ def downgrade() -> None:
         op.drop_table(table)
     with op.batch_alter_table("delivery", table_kwargs={"sqlite_autoincrement": True}) as delivery:
         delivery.drop_index("ix_delivery_sent_at")
+        delivery.drop_index("ix_delivery_state_destination_commitment")
+        delivery.create_index("ix_delivery_destination_state", ["destination", "state"])
         delivery.drop_constraint(op.f("ck_delivery_commitment"), type_="check")
         for column in ("committed_at", "commitment_error", "commitment"):
             delivery.drop_column(column)
@@ -101,6 +106,10 @@ def _extend_deliveries() -> None:
         delivery.add_column(sa.Column("commitment_error", sa.Text(), nullable=True))
         delivery.add_column(sa.Column("committed_at", sa.DateTime(timezone=True), nullable=True))
         delivery.create_index("ix_delivery_sent_at", ["sent_at"])
+        delivery.drop_index("ix_delivery_destination_state")
+        delivery.create_index(
+            "ix_delivery_state_destination_commitment", ["state", "destination", "commitment"]
+        )
         delivery.create_check_constraint(op.f("ck_delivery_commitment"), f"commitment IN ({names})")
     # what was sent before is not asked for any more: the receivers may have moved on
     op.execute("UPDATE delivery SET commitment = 'NOT_OFFERED' WHERE state = 'SENT'")
@@ -216,3 +225,30 @@ def _create_accounts() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_page_session_account_id", "page_session", ["account_id"])
+
+
+def _create_associations() -> None:
+    op.create_table(
+        "association",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("listener", sa.String(length=128), nullable=False),
+        sa.Column("calling_ae_title", sa.String(length=16), nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_association"),
+    )
+    op.create_index("ix_association_listener", "association", ["listener"])
+    op.create_index("ix_association_calling_ae_title", "association", ["calling_ae_title"])
+    op.create_table(
+        "sending",
+        sa.Column("association_id", sa.String(length=36), nullable=False),
+        sa.Column("study_id", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("association_id", "study_id", name="pk_sending"),
+        sa.ForeignKeyConstraint(
+            ["association_id"],
+            ["association.id"],
+            name="fk_sending_association_id",
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(["study_id"], ["study.id"], name="fk_sending_study_id"),
+    )
+    op.create_index("ix_sending_study_id", "sending", ["study_id"])

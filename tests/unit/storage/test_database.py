@@ -205,5 +205,5 @@ def test_an_index_of_the_first_version_keeps_its_deliveries(tmp_path: Path) -> N
         assert kept == [(7, "DEAD", 2)]
         connection.exec_driver_sql("UPDATE delivery SET state = 'REPLACED'")
         names = {each["name"] for each in sa.inspect(connection).get_indexes("delivery")}
-    assert "ix_delivery_destination_state" in names
+    assert "ix_delivery_state_destination_commitment" in names
     database.close()
