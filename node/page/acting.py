@@ -9,7 +9,7 @@ from config.errors import UsageError
 from node.operating import actions
 from node.operating.actions import Done, WorkRole
 from node.operating.desk import Desk
-from node.page.visits import Act, Visit
+from node.page.visits import Act, Visit, sentence
 from storage.records import Priority
 
 Operate = Callable[[Visit, Desk], Done]
@@ -32,21 +32,17 @@ def acting(operate: Operate, *, back_to: str = "") -> Act:
         try:
             done = operate(visit, desk)
         except UsageError as error:
-            visit.site.notes.leave(token, _sentence(str(error)), is_error=True)
+            visit.site.notes.leave(token, sentence(str(error)), is_error=True)
             study_id = visit.form.get("study", "")
             if not back_to and study_id.isascii() and study_id.isdigit():
                 target = f"/studies/{study_id}"
         else:
-            visit.site.notes.leave(token, _sentence(done.said))
+            visit.site.notes.leave(token, sentence(done.said))
             if done.study_id is not None:
                 target = f"/studies/{done.study_id}"
         return RedirectResponse(target, 303)
 
     return act
-
-
-def _sentence(said: str) -> str:
-    return said[:1].upper() + said[1:] + ("" if said.endswith((".", "!")) else ".")
 
 
 def retry(visit: Visit, desk: Desk) -> Done:

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from config.log import describe
 from config.sections.base import Network, is_loopback
 from config.settings import PageSettings
 
@@ -79,6 +80,9 @@ class Frontier:
 
         try:
             await self._answer(scope, receive, send_with_headers)
+        except Exception as error:  # noqa: BLE001 - a traceback could quote a patient's data
+            # the visitor has got an answer by then
+            logger.error("a fault of the page: %s", describe(error))  # noqa: TRY400
         finally:
             seconds, pattern = time.monotonic() - begin, _pattern_of(scope)
             self._observe(pattern, status, seconds)

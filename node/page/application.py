@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from config.errors import MidlineError
 from node.page import acting, answers, door, health, metrics, node_pages, queue, study, visits
 from node.page.acting import acting as act
 from node.page.answers import BadRequest, Frontier
@@ -79,6 +80,7 @@ def application(site: Site, figures: Figures) -> ASGIApp:
             BadRequest: visits.on_bad_request,
             404: _no_such_page,
             405: _no_such_page,
+            MidlineError: visits.on_refusal,
             Exception: visits.on_fault,
         },
     )
@@ -193,7 +195,7 @@ def _live(_: Request) -> Response:
 def _ready(request: Request) -> Response:
     """Tell whether the node is ready; why not, only those who may read its figures."""
     site = _site_of(request)
-    found = health.checks(site.database, site.settings)
+    found = health.checks(site.database, site.overview)
     is_ready = all(found.values())
     told: dict[str, object] = {"ready": is_ready}
     if answers.comes_from(request, site.settings.metrics.addresses):

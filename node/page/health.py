@@ -1,11 +1,10 @@
 """Is the node well? For whatever watches over processes: alive, and ready to do its work."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from config.errors import MidlineError
-from config.settings import Settings
-from node.operating.overview import Overview, look
+from node.operating.overview import Overview
 from storage.database import Database
 from storage.upkeep import versions
 
@@ -14,8 +13,15 @@ logger = logging.getLogger(__name__)
 NEEDED_ROLES = ("analyse", "deliver")
 
 
-def checks(database: Database, settings: Settings) -> Mapping[str, bool]:
+def checks(database: Database, overview: Callable[[], Overview]) -> Mapping[str, bool]:
     """Look whether the node can do its work.
+
+    Parameters
+    ----------
+    database
+        Of the node.
+    overview
+        Tells how it stands.
 
     Returns
     -------
@@ -30,12 +36,11 @@ def checks(database: Database, settings: Settings) -> Mapping[str, bool]:
             transaction.now()
         if not versions(database).is_newest:
             return unknown | {"database": True}
-        with database.read() as transaction:
-            overview = look(transaction, settings)
+        found = _of(overview())
     except MidlineError as error:
         logger.warning("not ready: %s", error)
         return unknown
-    return {"database": True, "tables": True, **_of(overview)}
+    return {"database": True, "tables": True, **found}
 
 
 def _of(overview: Overview) -> Mapping[str, bool]:

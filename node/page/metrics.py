@@ -6,7 +6,7 @@ the names that the site gave its destinations.
 """
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -14,8 +14,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from config.errors import MidlineError
-from config.settings import Settings
-from node.operating.overview import Overview, look
+from node.operating.overview import Overview
 from node.page import words
 from storage.database import Database
 
@@ -34,14 +33,14 @@ class Figures:
     Parameters
     ----------
     database
-        Where they are read.
-    settings
-        Who gets results, when a worker is silent, how much room is reserved.
+        Where it is read what ended.
+    overview
+        Tells how the node stands.
     """
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, overview: Callable[[], Overview]) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(NodeCollector(database, settings))
+        self._registry.register(NodeCollector(overview))
         self._ended = Ended(database, self._registry)
         self._requests = Counter(
             "midline_page_requests",
@@ -55,6 +54,7 @@ class Figures:
             buckets=SECONDS_TO_ANSWER,
             registry=self._registry,
         )
+        self._ended.look()
 
     def observe(self, pattern: str, status: int, seconds: float) -> None:
         """Note an answer of the page."""
@@ -128,14 +128,13 @@ class Ended:
 class NodeCollector(Collector):
     """How the node stands, read from the index when somebody asks."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
-        self._database, self._settings = database, settings
+    def __init__(self, overview: Callable[[], Overview]) -> None:
+        self._overview = overview
 
     def collect(self) -> Iterator[Metric]:
         """Read all gauges; without a database there is but one that says so."""
         try:
-            with self._database.read() as transaction:
-                overview = look(transaction, self._settings)
+            overview = self._overview()
         except MidlineError:
             yield _gauge("midline_database_up", "Whether the index answers.", 0)
             return

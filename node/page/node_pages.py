@@ -3,7 +3,6 @@
 from starlette.responses import Response
 
 from node.page.plots import SPANS, Plots, draw_plots
-from node.page.queue import overview_of
 from node.page.visits import Visit
 
 DEFAULT_SPAN = "24h"
@@ -11,26 +10,26 @@ DEFAULT_SPAN = "24h"
 
 def destinations(visit: Visit) -> Response:
     """Show who gets results, and what waits for them."""
-    overview = overview_of(visit)
+    overview = visit.site.overview()
     return visit.render("destinations.html", overview=overview, now=overview.now)
 
 
 def destinations_live(visit: Visit) -> Response:
     """Show what changes of it."""
-    overview = overview_of(visit)
+    overview = visit.site.overview()
     parts = (overview.destinations, overview.refusals)
     return visit.live("destinations_live.html", *parts, overview=overview, now=overview.now)
 
 
 def node(visit: Visit) -> Response:
     """Show workers, disk, quarantine and what was put aside."""
-    overview = overview_of(visit)
+    overview = visit.site.overview()
     return visit.render("node.html", overview=overview, now=overview.now)
 
 
 def node_live(visit: Visit) -> Response:
     """Show what changes of it."""
-    overview = overview_of(visit)
+    overview = visit.site.overview()
     parts = (
         # a sign of life every few seconds is no news
         tuple((w.executor_id, w.alive) for w in overview.workers),

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from starlette.datastructures import QueryParams
 from starlette.responses import RedirectResponse, Response
 
-from node.operating.overview import Overview, look
+from node.operating.overview import Overview
 from node.page import words
 from node.page.answers import BadRequest
 from node.page.visits import Visit
@@ -58,14 +58,14 @@ def show(visit: Visit) -> Response:
     with visit.site.database.read() as transaction:
         senders = transaction.listing.senders()
     return visit.render(
-        "queue.html", shown=shown, now=now, overview=overview_of(visit), senders=senders
+        "queue.html", shown=shown, now=now, overview=visit.site.overview(), senders=senders
     )
 
 
 def live(visit: Visit) -> Response:
     """Show what changes of it."""
     shown, now = _read(visit)
-    overview = overview_of(visit)
+    overview = visit.site.overview()
     return visit.live(
         "queue_live.html", shown, stable(overview), shown=shown, now=now, overview=overview
     )
@@ -86,16 +86,6 @@ def search(visit: Visit) -> Response:
     if len(found) == 1:
         return RedirectResponse(f"/studies/{found[0].id}", 303)
     return RedirectResponse(f"/?number={int(typed)}", 303)
-
-
-def overview_of(visit: Visit) -> Overview:
-    """Read how the node stands, for all who look at this moment."""
-
-    def read() -> Overview:
-        with visit.site.database.read() as transaction:
-            return look(transaction, visit.site.settings)
-
-    return visit.site.overview.get(read)
 
 
 def stable(overview: Overview) -> tuple[object, ...]:

@@ -16,6 +16,7 @@ from config.settings import Settings
 from node import tls
 from node.audit.trail import person, running, trail_of
 from node.operating.desk import open_desk
+from node.operating.overview import Overview, look
 from node.page.application import application
 from node.page.door import Door
 from node.page.metrics import Figures
@@ -61,7 +62,13 @@ def run_page(settings: Settings, stop: threading.Event) -> None:
 def assembled(database: Database, settings: Settings) -> Iterator[ASGIApp]:
     """Put the page together on an index that is open."""
     approved = settings.identity.approved_for_diagnosis
-    figures = Figures(database, settings)
+    overview = Remembered[Overview](OVERVIEW_SECONDS)
+
+    def look_at_node() -> Overview:
+        with database.read() as transaction:
+            return look(transaction, settings)
+
+    figures = Figures(database, lambda: overview.get(look_at_node))
     with open_desk(database, settings, person()) as desk:
         site = Site(
             settings=settings,
@@ -73,7 +80,7 @@ def assembled(database: Database, settings: Settings) -> Iterator[ASGIApp]:
                 desk.files,
                 disclaimer=APPROVED_DISCLAIMER if approved else DISCLAIMER,
             ),
-            overview=Remembered(OVERVIEW_SECONDS),
+            overview=lambda: overview.get(look_at_node),
             plots=Remembered(PLOTS_SECONDS),
             notes=Notes(),
         )
@@ -90,15 +97,15 @@ def bound(settings: Settings) -> socket.socket:
     """
     host, port = settings.page.host, settings.page.port
     try:
-        return socket.create_server(
-            (host, port),
-            family=socket.AF_INET6 if ":" in host else socket.AF_INET,
-            backlog=BACKLOG,
-        )
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise SettingsError(
             f"page.host, page.port: {host} port {port} cannot be listened on ({error.strerror})"
         ) from error
+    # connections inherit it: else each answer waits 40 ms for an acknowledgement
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 @contextmanager

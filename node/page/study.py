@@ -24,6 +24,7 @@ from storage.records import (
 )
 
 MOST_JOBS = 50
+STATED = ("case_score_percent", "volume_ml", "side", "midline_shift", "familiarity")
 UNSETTLED = (CommitmentState.FAILED, CommitmentState.UNANSWERED)
 
 
@@ -102,8 +103,9 @@ class StudyView:
 
     @property
     def findings(self) -> dict[str, Any]:
-        """Volumes and scores of the report."""
-        return (self.detail.findings if self.detail is not None else None) or {}
+        """Volumes and scores of the report; what it does not state is None."""
+        found = (self.detail.findings if self.detail is not None else None) or {}
+        return {name: found.get(name) for name in STATED}
 
     @property
     def selection(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ What answers a visit is a plain function from a `Visit` to a response; it runs i
 own since it waits for the database. Who may ask, and whether a form is genuine, is decided before.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
@@ -16,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
-from config.errors import DatabaseBusyError, MidlineError, UsageError
+from config.errors import DatabaseBusyError, UsageError
 from config.settings import Settings
 from node.operating.desk import Desk
 from node.operating.overview import Overview
@@ -28,10 +29,12 @@ from node.results.outcomes import APPROVED_DISCLAIMER, DISCLAIMER
 from storage.database import Database
 from storage.records import AccountRole
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 PRODUCT_VERSION = version("midline")
-OVERVIEW_SECONDS = 1.0
+OVERVIEW_SECONDS = 2.0
 MOST_NOTES = 1000
 
 
@@ -99,7 +102,7 @@ class Site:
     desk: Desk
     door: Door
     slices: Slices
-    overview: Remembered[Overview]
+    overview: Callable[[], Overview]
     plots: Remembered[Plots]
     notes: Notes
 
@@ -244,14 +247,24 @@ def on_bad_request(request: Request, error: Exception) -> Response:
     return trouble(request.app.state.site, 400, f"That is no request of this page: {error}.")
 
 
-def on_fault(request: Request, error: Exception) -> Response:
-    """Answer when something of ours went wrong; a busy database is worth another try."""
+def on_refusal(request: Request, error: Exception) -> Response:
+    """Answer when something cannot be; a busy database is worth another try."""
     site: Site = request.app.state.site
     if isinstance(error, UsageError):
-        return trouble(site, 404, str(error))
+        return trouble(site, 404, sentence(str(error)))
+    logger.error("the page could not answer: %s", error)
     status = 503 if isinstance(error, DatabaseBusyError) else 500
-    text = str(error) if isinstance(error, MidlineError) else "A fault of the program; see the log."
-    return trouble(site, status, text)
+    return trouble(site, status, sentence(str(error)))
+
+
+def on_fault(request: Request, _: Exception) -> Response:
+    """Answer a fault of the program; what it is goes into the log, by its kind alone."""
+    return trouble(request.app.state.site, 500, "A fault of the program; the log names it.")
+
+
+def sentence(said: str) -> str:
+    """Make a sentence of what the command line says in a line."""
+    return said[:1].upper() + said[1:] + ("" if said.endswith((".", "!")) else ".")
 
 
 _ENVIRONMENT = Environment(
