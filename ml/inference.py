@@ -168,9 +168,18 @@ class Segmenter:
         ResourceError
             If the host or the device has no memory left.
         """
+        return self.segment_aligned(self.align(volume), cancelled=cancelled)
+
+    def align(self, volume: Volume) -> AlignedVolume:
+        """Find the midline of a volume, and resample it as the network sees it.
+
+        Raises
+        ------
+        ResourceError
+            If the host has no memory left.
+        """
         with _out_of_memory():
-            aligned = resample(volume, align(volume), self.card.input)
-        return self.segment_aligned(aligned, cancelled=cancelled)
+            return resample(volume, align(volume), self.card.input)
 
     def segment_aligned(
         self, aligned: AlignedVolume, *, cancelled: Callable[[], bool] = lambda: False
@@ -312,6 +321,23 @@ def choose_device(setting: str) -> str:
     if index >= count:
         raise UsageError(f"device is {setting!r}, but torch finds {count} CUDA devices here")
     return f"cuda:{index}"
+
+
+def try_device(device: str) -> None:
+    """Compute something small on a device.
+
+    Raises
+    ------
+    ResourceError
+        If that fails, or gives another result than it must.
+    """
+    try:
+        ones = torch.ones(8, 8, device=device)
+        total = float((ones @ ones).sum())
+    except Exception as error:  # torch and drivers raise anything
+        raise ResourceError(type(error).__name__) from error
+    if total != 8.0**3:
+        raise ResourceError("a wrong result")
 
 
 def choose_precision(setting: Precision, device: str) -> Precision:

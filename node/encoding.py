@@ -67,11 +67,12 @@ def encode(place: Workplace, job_id: int, segmented: Json) -> Json:
     job, _ = place.job(job_id)
     analysis = _analysis(place, segmented)
     facts = pipeline.describe(analysis)
+    analysed = {key: value for key, value in segmented.items() if key != "stages"}
     if job.run == 1 and _last_digest(place, job) == analysis.series.pixel_digest:
         logger.info("the analysed images are those of the last report: nothing new is made")
         return _kept(place, job, analysis.result, {}, facts=facts)
     written = _written(_writer(place, job, analysis), _all_bundles(place, job))
-    return _kept(place, job, analysis.result, written, facts=facts, analysed=segmented)
+    return _kept(place, job, analysis.result, written, facts=facts, analysed=analysed)
 
 
 def encode_failure(place: Workplace, job_id: int, reason: Reason, detail: str) -> Json:

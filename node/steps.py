@@ -19,11 +19,12 @@ from node import encoding, pipeline, scratch, workplace
 from node.commitment.answers import Answers
 from node.commitment.granting import Grantor
 from node.delivery import Courier
-from node.engine import Json
+from node.engine import INTERRUPTIONS, Json
 from node.guard import Guard
 from node.peers import Caller
 from node.retention import num_missing
 from node.selection import describe_selection, select_series
+from node.stages import Stage, Stages, stages_of
 from node.workplace import Workplace
 from storage.records import StudyRecord, StudyState
 
@@ -46,13 +47,16 @@ class Analyst:
 
     def segment(self, job_id: int) -> Json:
         """Read the best series of a study and segment it."""
+        stages = Stages()
         with log_scope(job=job_id):
             try:
-                return self._segment(job_id)
+                return self._segment(job_id, stages)
+            except INTERRUPTIONS:
+                raise
             except Exception as error:  # noqa: BLE001 - a study must not end without a report
-                return _failure(error)
+                return {**_failure(error), "stages": stages.as_json()}
 
-    def _segment(self, job_id: int) -> Json:
+    def _segment(self, job_id: int, stages: Stages) -> Json:
         place = self._place
         job, study = place.job(job_id)
         with place.database.begin() as transaction:
@@ -67,14 +71,20 @@ class Analyst:
             told = json.dumps(describe_selection(selection))
             transaction.jobs.note_selection(job_id, told)
         chosen = pipeline.chosen_of(selection)
+        stages.reach(Stage.SELECTED)
         series = pipeline.read(chosen.files)
         self._guard.check_input(series.headers, study)
-        prediction = self._segmenter.segment(series.volume)
+        stages.reach(Stage.READ)
+        aligned = self._segmenter.align(series.volume)
+        stages.reach(Stage.ALIGNED)
+        prediction = self._segmenter.segment_aligned(aligned)
+        stages.reach(Stage.SEGMENTED)
         stored = place.files.write_result(scratch.dump(prediction), job_id=job.id, suffix=".npz")
         return {
             "files": [path.relative_to(place.files.root).as_posix() for path in chosen.files],
             "shortfall": pipeline.shortfall_of(chosen),
             "prediction": stored.path,
+            "stages": stages.as_json(),
         }
 
     def encode(self, job_id: int, segmented: Json) -> Json:
@@ -82,15 +92,23 @@ class Analyst:
         with log_scope(job=job_id):
             if segmented.get("ended"):
                 return {}
-            if "failure" in segmented:
-                reason = Reason(str(segmented["failure"]))
-                detail = str(segmented["detail"])
-                return encoding.encode_failure(self._place, job_id, reason, detail)
-            try:
-                return encoding.encode(self._place, job_id, segmented)
-            except Exception as error:  # noqa: BLE001 - a study must not end without a report
-                reason, detail, _ = _explain(error)
-                return encoding.encode_failure(self._place, job_id, reason, detail)
+            stages = stages_of(segmented)
+            encoded = self._encode(job_id, segmented)
+            stages.reach(Stage.ENCODED)
+            return {**encoded, "stages": stages.as_json()}
+
+    def _encode(self, job_id: int, segmented: Json) -> Json:
+        if "failure" in segmented:
+            reason = Reason(str(segmented["failure"]))
+            detail = str(segmented["detail"])
+            return encoding.encode_failure(self._place, job_id, reason, detail)
+        try:
+            return encoding.encode(self._place, job_id, segmented)
+        except INTERRUPTIONS:
+            raise
+        except Exception as error:  # noqa: BLE001 - a study must not end without a report
+            reason, detail, _ = _explain(error)
+            return encoding.encode_failure(self._place, job_id, reason, detail)
 
     def record(self, job_id: int, encoded: Json) -> None:
         """Record what was made, and have it delivered."""

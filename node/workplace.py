@@ -1,5 +1,6 @@
 """What every worker needs, and the way in which every workflow ends: results and job, together."""
 
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -94,7 +95,9 @@ def record(place: Workplace, job_id: int, encoded: Json) -> None:
             return
         if encoded.get("unreportable"):
             message = str(encoded["unreportable"])
-            transaction.jobs.fail(job_id, message=message, now=now)
+            transaction.jobs.fail(
+                job_id, message=message, stages_json=_as_text(encoded, "stages"), now=now
+            )
             logger.error("no report could be written: %s", message)
             return
         if job.state is JobState.QUEUED:
@@ -108,6 +111,7 @@ def record(place: Workplace, job_id: int, encoded: Json) -> None:
             model=f"{place.model.name} {place.model.version}",
             findings_json=str(encoded["findings"]),
             analysed_json=_text(encoded, "analysed"),
+            stages_json=_as_text(encoded, "stages"),
             now=now,
         )
         for name in record_results(transaction, job_id, encoded["results"], now=now):
@@ -115,6 +119,11 @@ def record(place: Workplace, job_id: int, encoded: Json) -> None:
                 transaction.session, job_id, name, opened_at=now, priority=job.priority
             )
         logger.info("ended as %s", encoded["outcome"])
+
+
+def _as_text(encoded: Json, key: str) -> str | None:
+    value = encoded.get(key)
+    return None if value is None else json.dumps(value)
 
 
 def _text(encoded: Json, key: str) -> str | None:

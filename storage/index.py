@@ -133,6 +133,8 @@ class StudyIndex:
             calling_ae_title=study.calling_ae_title,
             instances=self._instances(study_id, generation),
             completed_at=completion.completed_at,
+            first_received_at=self._first_received_at(study_id, generation)
+            or completion.last_received_at,
             last_received_at=completion.last_received_at,
             evidence=completion.evidence,
         )
@@ -230,6 +232,13 @@ class StudyIndex:
     def _find_row(self, study_instance_uid: str) -> StudyRow | None:
         query = sa.select(StudyRow).where(StudyRow.study_instance_uid == study_instance_uid)
         return self._session.scalar(query.execution_options(populate_existing=True))
+
+    def _first_received_at(self, study_id: int, generation: int) -> datetime | None:
+        return self._session.scalar(
+            sa.select(sa.func.min(InstanceRow.received_at)).where(
+                InstanceRow.study_id == study_id, InstanceRow.generation == generation
+            )
+        )
 
     def _instances(self, study_id: int, generation: int) -> tuple[StoredInstance, ...]:
         query = (

@@ -22,6 +22,7 @@ from node.cli.output import (
 )
 from node.cli.site import open_index, settings_for_person
 from node.cli.telling import tell_looked_at
+from node.cli.timeline import write_timeline
 from node.cli.watching import watch_table
 from node.operating import actions
 from node.operating.jobs import (
@@ -156,6 +157,7 @@ def show(context: typer.Context, job_id: Job, *, as_json: AsJson = False) -> Non
         write_json(job)
         return
     _write_job(job)
+    write_timeline(job.timeline)
     _write_selection(job.selection)
     _write_results(job.results)
     _write_deliveries(job.deliveries)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from config.errors import UsageError
+from node.operating.timeline import Span, timeline_of
 from node.operating.values import made_of
 from storage.database import Transaction
 from storage.records import (
@@ -208,11 +209,14 @@ class JobDetail(JobEntry):
         What the job made, in the order of sending.
     deliveries
         Where that is to go, and has gone.
+    timeline
+        Where the time went.
     """
 
     study: ShownStudy | None
     results: tuple[ShownResult, ...]
     deliveries: tuple[ShownDelivery, ...]
+    timeline: tuple[Span, ...]
 
 
 def listed(
@@ -262,6 +266,7 @@ def shown(transaction: Transaction, job_id: int) -> JobDetail:
             made_of(ShownResult, result) for result in transaction.results.of_job(job_id)
         ),
         deliveries=tuple(made_of(ShownDelivery, delivery) for delivery in deliveries),
+        timeline=timeline_of(job, study, deliveries),
     )
 
 

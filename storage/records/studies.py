@@ -164,6 +164,8 @@ class CompleteStudy:
     ----------
     id
         The index's number of the study.
+    first_received_at, last_received_at
+        The images that came for this generation; those of earlier ones are among `instances`.
     evidence
         Why it was taken for complete, for instance ``quiet after release``.
     """
@@ -175,6 +177,7 @@ class CompleteStudy:
     calling_ae_title: str
     instances: tuple[StoredInstance, ...]
     completed_at: datetime
+    first_received_at: datetime
     last_received_at: datetime
     evidence: str
 
