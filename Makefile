@@ -50,6 +50,7 @@ imports: install
 docs: install  ## Write anew the documents that are made from the code
 	$(BIN)/midline config example --out config/midline.example.toml
 	$(BIN)/midline config reference --out docs/settings.md
+	$(BIN)/midline doctor --reference docs/doctor.md
 	$(BIN)/midline conformance --out docs/conformance.md
 	$(BIN)/midline conformance --air --out docs/air-capabilities.md
 

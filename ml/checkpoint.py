@@ -203,6 +203,11 @@ def load(path: Path, device: torch.device) -> tuple[nn.Module, ModelCard]:
     return model.to(device).eval().requires_grad_(False), card
 
 
+def load_on_cpu(path: Path) -> ModelCard:
+    """Load a network to see whether that can be done; its card. Raises as `load`."""
+    return load(path, torch.device("cpu"))[1]
+
+
 def read_card(path: Path) -> ModelCard:
     """Read a card alone.
 

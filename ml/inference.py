@@ -340,6 +340,23 @@ def try_device(device: str) -> None:
         raise ResourceError("a wrong result")
 
 
+def try_device(device: str) -> None:
+    """Compute something small on a device.
+
+    Raises
+    ------
+    ResourceError
+        If that fails, or gives another result than it must.
+    """
+    try:
+        ones = torch.ones(8, 8, device=device)
+        total = float((ones @ ones).sum())
+    except Exception as error:  # torch and drivers raise anything
+        raise ResourceError(type(error).__name__) from error
+    if total != 8.0**3:
+        raise ResourceError("a wrong result")
+
+
 def choose_precision(setting: Precision, device: str) -> Precision:
     """Turn the setting into a number format that the device has.
 

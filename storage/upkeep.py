@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -24,6 +25,7 @@ from storage.tables import (
     JobRow,
     ResultRow,
     StudyRow,
+    WorkerRow,
 )
 
 PAGE_ROWS = 1000
@@ -73,15 +75,21 @@ def versions(database: Database) -> Versions:
     return Versions(current, newest)
 
 
-def faults(database: Database) -> tuple[str, ...]:
+def faults(database: Database, *, quick: bool = False) -> tuple[str, ...]:
     """Say what of the index contradicts itself; nothing if it is sound.
+
+    Parameters
+    ----------
+    quick
+        Whether to leave out what takes long on a large file: comparing its indexes with its rows.
 
     Raises
     ------
     StorageError
         If the database cannot be read.
     """
-    found = _damage(database) if database.engine.dialect.name == "sqlite" else []
+    is_file = database.engine.dialect.name == "sqlite"
+    found = _damage(database, quick=quick) if is_file else []
     if found:
         return tuple(found)
     with database.read() as transaction:
@@ -90,6 +98,14 @@ def faults(database: Database) -> tuple[str, ...]:
             if count:
                 found.append(f"{count} {what}")
     return tuple(found)
+
+
+def latest_moment(database: Database) -> datetime | None:
+    """Read the latest time that the index holds of what happened; None if nothing has."""
+    columns = (StudyRow.last_received_at, JobRow.created_at, WorkerRow.beat_at)
+    with database.read() as transaction:
+        found = [transaction.session.scalar(sa.select(sa.func.max(each))) for each in columns]
+    return max((moment for moment in found if moment is not None), default=None)
 
 
 def known_files(database: Database) -> Iterator[KnownFile]:
@@ -197,11 +213,12 @@ def _dump_postgresql(database: Database, target: Path) -> None:
         raise StorageError(f"pg_dump ended with code {done.returncode}: is the database reachable?")
 
 
-def _damage(database: Database) -> list[str]:
+def _damage(database: Database, *, quick: bool) -> list[str]:
     """Have SQLite look for damage, and for references to rows that are not there."""
     try:
         with database.engine.connect() as connection:
-            answers = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalars().all()
+            look = "quick_check" if quick else "integrity_check"
+            answers = connection.exec_driver_sql(f"PRAGMA {look}(1)").scalars().all()
             strays = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
     except sa.exc.DatabaseError:
         return [DAMAGED]

@@ -90,6 +90,11 @@ class PixelFormat:
         return self.rows * self.columns * self.bits_allocated // 8
 
 
+def claimed_syntaxes() -> tuple[UID, ...]:
+    """Transfer syntaxes that can be decoded where every codec is installed."""
+    return tuple(_PLUGINS)
+
+
 def available_syntaxes() -> tuple[UID, ...]:
     """Transfer syntaxes that can be decoded now: those whose codec is installed; it is loaded."""
     return tuple(syntax for syntax in _PLUGINS if is_available(syntax))
