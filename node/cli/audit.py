@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
@@ -19,8 +20,9 @@ from node.audit.lines import as_line
 from node.audit.markup import as_xml
 from node.audit.messages import Message, from_json
 from node.audit.trail import person, trail_of
-from node.cli.output import AsJson, write_facts, write_json, write_table
+from node.cli.output import AsJson, as_plain, write_facts, write_json, write_table
 from node.cli.site import open_index, settings_for_person
+from node.operating.values import made_of
 from storage.database import Database
 from storage.records import AuditHead, AuditRecord
 
@@ -38,6 +40,31 @@ EventName = Annotated[
 app = typer.Typer(help="Show, check and export the audit trail.")
 
 
+@dataclass(frozen=True)
+class ShownMessage:
+    """A message of the audit trail.
+
+    Attributes
+    ----------
+    event
+        Code of its kind.
+    outcome
+        0, 4, 8 or 12 (PS3.15 A.5.2).
+    message
+        What it says, by the attributes of PS3.15 A.5.
+    previous_sha256, sha256
+        Digest of the message before, and of this one with it.
+    """
+
+    id: int
+    recorded_at: datetime
+    event: str
+    outcome: int
+    message: dict[str, Any]
+    previous_sha256: str
+    sha256: str
+
+
 @app.command()
 def show(
     context: typer.Context,
@@ -53,7 +80,7 @@ def show(
         with database.read() as transaction:
             records = transaction.audit.latest(limit, event=code)
     if as_json:
-        write_json([_record_object(record) for record in records])
+        write_json([_shown(record) for record in records])
         return
     write_table(
         "Audit trail",
@@ -87,7 +114,7 @@ def verify(
             "another trail"
         )
     if as_json:
-        write_json(_head_object(head))
+        write_json(head)
     else:
         write_facts([("Messages", head.num_messages), ("Head", head.sha256), ("Chain", "whole")])
 
@@ -123,7 +150,7 @@ def export(
 
 def _written(record: AuditRecord, form: Form) -> str:
     if form == "json":
-        return json.dumps(_record_object(record), sort_keys=True)
+        return json.dumps(as_plain(_shown(record)), sort_keys=True)
     message = _message_of(record)
     return as_xml(message) if form == "xml" else as_line(message)
 
@@ -132,7 +159,7 @@ def _anchor(head: AuditHead, form: Form) -> str:
     """Write the head of the trail, so that a file tells later whether the trail was cut."""
     match form:
         case "json":
-            return json.dumps({"head": _head_object(head)}, sort_keys=True)
+            return json.dumps({"head": as_plain(head)}, sort_keys=True)
         case "xml":
             return f"<!-- head of {head.num_messages} messages: {head.sha256} -->"
         case "log":
@@ -165,20 +192,8 @@ def _row(record: AuditRecord) -> tuple[object, ...]:
     )
 
 
-def _record_object(record: AuditRecord) -> dict[str, Any]:
-    return {
-        "id": record.id,
-        "recorded_at": record.recorded_at.astimezone(UTC).isoformat(),
-        "event": record.event,
-        "outcome": record.outcome,
-        "message": json.loads(record.message_json),
-        "previous_sha256": record.previous_sha256,
-        "sha256": record.sha256,
-    }
-
-
-def _head_object(head: AuditHead) -> dict[str, Any]:
-    return {"num_messages": head.num_messages, "sha256": head.sha256}
+def _shown(record: AuditRecord) -> ShownMessage:
+    return made_of(ShownMessage, record, message=json.loads(record.message_json))
 
 
 def _tell(database: Database, settings: Settings, command: str) -> None:

@@ -1,5 +1,6 @@
 """``midline db``: the version of the index, whether it is sound, and a copy of it."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,47 @@ from storage.upkeep import back_up, faults, known_files, versions
 app = typer.Typer(help="Look after the database: upgrade, check, back up.")
 
 MOST_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Whether the index is sound, and every file that it names is there.
+
+    Attributes
+    ----------
+    version, newest
+        Of the tables, and what this version of the node needs.
+    faults
+        Contradictions in the index, in words.
+    num_files
+        How many files the index names.
+    missing, altered
+        Which of them are not there, or are not what was written; by their paths in the store.
+    """
+
+    version: str | None
+    newest: str | None
+    faults: tuple[str, ...]
+    num_files: int
+    missing: tuple[str, ...]
+    altered: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BackUp:
+    """A copy of index and queue.
+
+    Attributes
+    ----------
+    file, num_bytes
+        Where, and how large.
+    started_at
+        What was committed by then is in it.
+    """
+
+    file: str
+    num_bytes: int
+    started_at: datetime
 
 
 @app.command()
@@ -46,14 +88,14 @@ def check(
             found = check_files(known_files(database), files, digests=digests, step=bar.step)
     if as_json:
         write_json(
-            {
-                "version": version.current,
-                "newest": version.newest,
-                "faults": contradictions,
-                "num_files": found.num_files,
-                "missing": found.missing,
-                "altered": found.altered,
-            }
+            Checked(
+                version=version.current,
+                newest=version.newest,
+                faults=tuple(contradictions),
+                num_files=found.num_files,
+                missing=tuple(found.missing),
+                altered=tuple(found.altered),
+            )
         )
     else:
         write_facts(
@@ -88,6 +130,6 @@ def backup(
     with open_index(settings_for_person(context)) as database:
         num_bytes = back_up(database, target)
     if as_json:
-        write_json({"file": target, "num_bytes": num_bytes, "started_at": started})
+        write_json(BackUp(str(target), num_bytes, started))
     else:
         typer.echo(f"{target}: {num_bytes / 1e6:.1f} MB; now copy the folder of the store")

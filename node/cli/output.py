@@ -33,6 +33,11 @@ def as_dict(record: "DataclassInstance", *without: str) -> dict[str, Any]:
     return {key: value for key, value in asdict(record).items() if key not in without}
 
 
+def as_plain(value: object) -> Any:
+    """Turn a value into what `write_json` writes."""
+    return json.loads(json.dumps(value, default=_plain))
+
+
 def _plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
