@@ -1,9 +1,11 @@
-"""Which associations are open, who sends which studies on them, and which studies they end for.
+"""Which associations this listener has open, and who sends which studies on them.
 
-All of it is of this process: what has to survive a restart is in `storage.arrivals`.
+All of it is of this process. What other listeners have to know is in `storage.associations`, and
+what has to survive a restart in `storage.arrivals`.
 """
 
 import threading
+import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -21,6 +23,7 @@ Instances = dict[int, Counter[str]]
 class _Open:
     """What is known of an open association."""
 
+    id: str
     caller: Participant
     instances: Instances = field(default_factory=dict)
 
@@ -31,17 +34,17 @@ class Ended:
 
     Attributes
     ----------
+    id
+        By which all listeners know it; empty if it was not open.
     caller
         Who opened it.
     instances
         What it sent.
-    idle_studies
-        Numbers of those studies that no other open association has sent images of.
     """
 
+    id: str = ""
     caller: Participant = NODE
     instances: Instances = field(default_factory=dict)
-    idle_studies: frozenset[int] = frozenset()
 
     @property
     def studies(self) -> frozenset[int]:
@@ -57,34 +60,54 @@ def caller_of(association: Association) -> Participant:
 
 
 class OpenAssociations:
-    """Associations that were let in: their ends are evidence of completeness."""
+    """Associations that were let in: their ends are evidence of completeness.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    listener
+        Under which this process gives signs of life.
+    """
+
+    def __init__(self, listener: str = "") -> None:
+        self.listener = listener
         self._open: dict[Association, _Open] = {}
         self._lock = threading.Lock()
         self._announced: SimpleQueue[frozenset[int]] = SimpleQueue()
 
-    def begin(self, association: Association) -> None:
-        """Remember who opened an association."""
-        caller = caller_of(association)
+    @property
+    def ids(self) -> frozenset[str]:
+        """By which all listeners know those that are open."""
         with self._lock:
-            self._open[association] = _Open(caller)
+            return frozenset(each.id for each in self._open.values())
 
-    def note(self, association: Association, study_id: int, sop_class_uid: str) -> None:
-        """Remember that an association sent an image of a study."""
+    def begin(self, association: Association) -> str:
+        """Remember who opened an association; gives it its name for all listeners."""
+        known = _Open(str(uuid.uuid4()), caller_of(association))
+        with self._lock:
+            self._open[association] = known
+        return known.id
+
+    def note(self, association: Association, study_id: int, sop_class_uid: str) -> str:
+        """Remember that an association sent an image of a study.
+
+        Returns
+        -------
+        str
+            Its name if it is the first of this study; otherwise nothing.
+        """
         with self._lock:
             known = self._open.get(association)
-            if known is not None:
-                known.instances.setdefault(study_id, Counter())[sop_class_uid] += 1
+            if known is None:
+                return ""
+            is_first = study_id not in known.instances
+            known.instances.setdefault(study_id, Counter())[sop_class_uid] += 1
+        return known.id if is_first else ""
 
     def end(self, association: Association) -> Ended:
         """Forget an association; nothing if it has ended before."""
         with self._lock:
             known = self._open.pop(association, None)
-            if known is None:
-                return Ended()
-            others = {study for each in self._open.values() for study in each.instances}
-        return Ended(known.caller, known.instances, frozenset(known.instances) - others)
+        return Ended() if known is None else Ended(known.id, known.caller, known.instances)
 
     def lost(self) -> tuple[Association, ...]:
         """List those whose thread is gone although nobody said that they ended."""
@@ -92,7 +115,7 @@ class OpenAssociations:
             return tuple(each for each in self._open if not each.is_alive())
 
     def is_calling(self, ae_title: str) -> bool:
-        """Whether an application entity has an association open: it may still send."""
+        """Whether an application entity has an association open here: it may still send."""
         with self._lock:
             return any(each.caller.ae_title == ae_title for each in self._open.values())
 

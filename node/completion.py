@@ -17,7 +17,7 @@ from pynetdicom.association import Association
 from config.errors import MidlineError
 from config.log import log_scope
 from config.settings import CompletionSettings
-from node.associations import OpenAssociations
+from node.associations import OpenAssociations, caller_of
 from node.audit.receptions import tell_of_reception
 from node.audit.trail import Write, untold
 from node.engine import Queues
@@ -101,6 +101,50 @@ def _evidence(study: StudyRecord, settings: CompletionSettings, *, now: datetime
     return "deadline"
 
 
+def note_begin(
+    association: Association, database: Database, associations: OpenAssociations
+) -> None:
+    """Note that an association was let in, for all listeners to see."""
+    association_id = associations.begin(association)
+    try:
+        with database.begin(forced=False) as transaction:
+            _enter(transaction, associations, association_id, caller_of(association).ae_title)
+    except MidlineError as error:
+        # entered with its first image, which cannot be kept either without the database
+        logger.warning("the begin of an association was not recorded: %s", error)
+
+
+def note_image(
+    association: Association,
+    database: Database,
+    associations: OpenAssociations,
+    study_id: int,
+    sop_class_uid: str,
+) -> None:
+    """Note that an association sent an image of a study; the first one for all listeners to see."""
+    association_id = associations.note(association, study_id, sop_class_uid)
+    if not association_id:
+        return
+    try:
+        with database.begin(forced=False) as transaction:
+            _enter(transaction, associations, association_id, caller_of(association).ae_title)
+            transaction.associations.sends(association_id, study_id)
+    except MidlineError as error:
+        # its sender still calls: no listener takes the study for complete meanwhile
+        logger.warning("who sends a study was not recorded: %s", error)
+
+
+def _enter(
+    transaction: Transaction, associations: OpenAssociations, association_id: str, ae_title: str
+) -> None:
+    transaction.associations.begin(
+        association_id,
+        listener=associations.listener,
+        calling_ae_title=ae_title,
+        now=datetime.now(UTC),
+    )
+
+
 def note_end(
     association: Association,
     database: Database,
@@ -111,24 +155,27 @@ def note_end(
 ) -> None:
     """Note that an association ended, and have the studies looked at that it sent."""
     ended = associations.end(association)
-    if ended.studies:
-        try:
-            with database.begin() as transaction:
-                if not is_released:
-                    transaction.arrivals.interrupt(ended.studies)
-                transaction.arrivals.release(ended.idle_studies, now=datetime.now(UTC))
-        except MidlineError as error:
-            # the longer quiet time, for studies without this evidence, completes them too
-            logger.warning("the end of an association was not recorded: %s", error)
+    if not ended.id:
+        return
+    try:
+        with database.begin() as transaction:
+            idle = transaction.associations.end(ended.id, ended.studies)
+            if not is_released:
+                transaction.arrivals.interrupt(ended.studies)
+            transaction.arrivals.release(idle, now=datetime.now(UTC))
+    except MidlineError as error:
+        # the longer quiet time, for studies without this evidence, completes them too
+        logger.warning("the end of an association was not recorded: %s", error)
     # also without a study: what the same sender sent before may have waited for it
-    associations.announce(ended.idle_studies)
+    associations.announce(ended.studies)
     tell_of_reception(audit, database, ended.caller, ended.instances)
 
 
 class Completer:
     """Completes studies: at once where their images prove it, else when they were quiet.
 
-    Evidence is weighed by the listener that a study was sent to, since it knows who still calls.
+    Evidence is weighed by the listeners that a study was sent to; who still calls, and whom, they
+    know from the index.
 
     Parameters
     ----------
@@ -187,7 +234,18 @@ class Completer:
                 is_released=False,
                 audit=self._audit,
             )
+        self._end_lost()
         sweep(self._database, self._queues, self._settings, now=datetime.now(UTC))
+
+    def _end_lost(self) -> None:
+        """Take the associations of listeners that are gone for interrupted."""
+        with self._database.begin() as transaction:
+            interrupted = transaction.associations.end_lost(
+                listener=self._associations.listener, still_open=self._associations.ids
+            )
+            transaction.arrivals.interrupt(interrupted)
+        if interrupted:
+            logger.warning("associations of a listener that is gone: %d studies", len(interrupted))
 
     def look(self, *, now: datetime) -> int:
         """Complete the studies whose images prove that none is to come.
@@ -231,7 +289,7 @@ class Completer:
     def _is_idle(self, transaction: Transaction, study: StudyRecord, *, now: datetime) -> bool:
         """Whether the sender has nothing open, and has paused longer than it is known to do."""
         sender = study.calling_ae_title
-        if study.released_at is None or self._associations.is_calling(sender):
+        if study.released_at is None or self._is_calling(transaction, sender):
             return False
         seconds = patience_seconds(
             transaction.arrivals.habits(sender, most=REMEMBERED_STUDIES),
@@ -239,6 +297,11 @@ class Completer:
             unknown_seconds=self._settings.unknown_sender_seconds,
         )
         return study.released_at + timedelta(seconds=seconds) <= now
+
+    def _is_calling(self, transaction: Transaction, sender: str) -> bool:
+        """Whether the sender has an association open, here or with another listener."""
+        here = self._associations.is_calling(sender)
+        return here or transaction.associations.is_calling(sender)
 
     def _judge(self, transaction: Transaction, study: StudyRecord) -> Evidence:
         """Weigh a study; what was weighed before is remembered."""

@@ -24,7 +24,7 @@ from node.admission import Admissions, Rejection
 from node.associations import OpenAssociations, caller_of
 from node.audit import events
 from node.audit.trail import Write
-from node.completion import note_end
+from node.completion import note_begin, note_end, note_image
 from node.custody import Stores, keep
 from node.hardening import Breach
 from node.reception import ReceptionError, Request
@@ -49,7 +49,7 @@ def handle_echo(_: Event) -> int:
 
 
 def handle_request(
-    event: Event, admissions: Admissions, associations: OpenAssociations, audit: Write
+    event: Event, admissions: Admissions, associations: OpenAssociations, stores: Stores
 ) -> None:
     """Let a requested association in, or reject it (PS3.8 7.1); the peer is not told why.
 
@@ -62,12 +62,12 @@ def handle_request(
         logger.warning("an association was not judged: %s", type(error).__name__)
         rejection = Rejection.FAULT
     if rejection is None:
-        associations.begin(association)
+        note_begin(association, stores.database, associations)
         return
     address = association.remote["address"]
     logger.warning("rejected an association from %s: %s", address, rejection.name)
     alert = events.misused if rejection is Rejection.TOO_MANY else events.stranger
-    audit(alert(caller_of(association), REJECTIONS[rejection]))
+    stores.audit(alert(caller_of(association), REJECTIONS[rejection]))
     association.acse.send_reject(*rejection.value)
     evt.trigger(association, evt.EVT_REJECTED, {})
     association.kill()
@@ -132,7 +132,8 @@ class Receiver:
             raise ReceptionError(StoreStatus.NOT_AUTHORIZED, comment)
         calling_ae_title = str(association.requestor.ae_title).strip()
         study_id = keep(request, self.stores, calling_ae_title=calling_ae_title)
-        self.associations.note(association, study_id, request.sop_class_uid)
+        database = self.stores.database
+        note_image(association, database, self.associations, study_id, request.sop_class_uid)
 
 
 def status_of(error: Exception) -> tuple[StoreStatus, str]:

@@ -3,6 +3,8 @@
 import functools
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 
 from pynetdicom import evt
@@ -20,6 +22,7 @@ from node.commitment.granting import Grantor, handle_action
 from node.commitment.messages import STORAGE_COMMITMENT
 from node.completion import Completer
 from node.custody import Stores
+from node.engine import new_executor_id, present
 from node.fetching import Inquirer
 from node.handlers import (
     Receiver,
@@ -34,6 +37,8 @@ from node.reloading import Source, reloading
 from node.tls import renew_context, server_context
 
 logger = logging.getLogger(__name__)
+
+ROLE = "listen"
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.1"
@@ -129,7 +134,7 @@ def handlers_for(desk: Desk) -> list[EventHandlerType]:
         return handle_action(event, desk.grantor, admissions, ACCEPTED_CLASSES)
 
     return [
-        (evt.EVT_REQUESTED, handle_request, [admissions, associations, stores.audit]),
+        (evt.EVT_REQUESTED, handle_request, [admissions, associations, stores]),
         (evt.EVT_C_ECHO, handle_echo),
         (evt.EVT_C_STORE, receiver.handle),
         (evt.EVT_N_EVENT_REPORT, answer_report),
@@ -169,6 +174,7 @@ def start_server(settings: Settings, stores: Stores, desk: Desk | None = None) -
             limits=limits,
             tls=desk.tls,
             alarm=functools.partial(tell_of_breach, stores.audit),
+            shared=node.listeners > 1,
         )
     except OSError as error:
         raise SettingsError(
@@ -186,9 +192,7 @@ def listen(
     source
         Where other settings come from while it runs.
     """
-    associations = OpenAssociations()
-    with stores.database.begin() as transaction:
-        transaction.arrivals.interrupt_open()
+    associations = OpenAssociations(new_executor_id(ROLE))
     inquirer = Inquirer(
         stores, settings, caller_of(settings), associations, image_classes=ACCEPTED_CLASSES
     )
@@ -201,8 +205,6 @@ def listen(
         audit=stores.audit,
     )
     desk = Desk(settings, stores, associations)
-    server = start_server(settings, stores, desk)
-    logger.info("listening as %s on port %d", settings.node.ae_title, server.server_address[1])
 
     def renew(new: Settings) -> None:
         caller = caller_of(new)
@@ -210,9 +212,21 @@ def listen(
         inquirer.renew(new, caller)
         completer.renew(new.completion)
 
+    with (
+        # before the first association: without it, others take its associations for lost
+        present(stores.database, associations.listener, role=ROLE, settings=settings.liveness),
+        closing(inquirer),
+        _serving(settings, stores, desk),
+        reloading(source or Source(), settings, renew),
+    ):
+        completer.run_until(stop)
+
+
+@contextmanager
+def _serving(settings: Settings, stores: Stores, desk: Desk) -> Iterator[None]:
+    server = start_server(settings, stores, desk)
+    logger.info("listening as %s on port %d", settings.node.ae_title, server.server_address[1])
     try:
-        with reloading(source or Source(), settings, renew):
-            completer.run_until(stop)
+        yield
     finally:
         server.shutdown()
-        inquirer.close()

@@ -101,7 +101,8 @@ class Child:
 def supervise(settings: Settings, source: Source, stop: threading.Event) -> None:
     """Run every role of this machine until stopped; settings that are in order are passed on."""
     config = source.path
-    roles = ["listen", *["analyse"] * settings.analysis.workers, "deliver"]
+    listeners, workers = settings.node.listeners, settings.analysis.workers
+    roles = [*["listen"] * listeners, *["analyse"] * workers, "deliver"]
     children = [Child(role, command(role, config)) for role in roles]
 
     def pass_on(_: Settings) -> None:

@@ -38,14 +38,6 @@ class Arrivals:
             .values(is_interrupted=True)
         )
 
-    def interrupt_open(self) -> None:
-        """Note that the associations which have not ended are lost: their listener is gone."""
-        self._session.execute(
-            sa.update(StudyRow)
-            .where(StudyRow.state == StudyState.RECEIVING, StudyRow.released_at.is_(None))
-            .values(is_interrupted=True)
-        )
-
     def due(
         self,
         *,

@@ -23,6 +23,7 @@ from config.errors import DatabaseBusyError, SettingsError, StorageError, Storag
 from storage import postgresql
 from storage.accounts import Accounts
 from storage.arrivals import Arrivals
+from storage.associations import Associations
 from storage.audit import AuditTrail
 from storage.commitments import CommitmentRequests, Commitments
 from storage.drains import Drains
@@ -68,6 +69,11 @@ class Transaction:
     def arrivals(self) -> Arrivals:
         """Studies that are arriving."""
         return Arrivals(self.session)
+
+    @cached_property
+    def associations(self) -> Associations:
+        """Associations that are open."""
+        return Associations(self.session)
 
     @cached_property
     def jobs(self) -> Jobs:

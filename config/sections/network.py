@@ -34,6 +34,9 @@ class NodeSettings(Section):
     """Whether the port speaks TLS, with certificates on both sides; see [tls]."""
     plain_off_loopback: bool = False
     """Whether a port without TLS may be open to other machines, where anybody can read along."""
+    listeners: Annotated[int, Field(ge=1, le=16)] = 1
+    """Processes that receive on the one port. One is bound to one processor core; the limits below
+    are those of each."""
     max_pdu_bytes: Annotated[int, Field(ge=4096, le=1 << 24)] = 131_072
     """Longest PDU that is accepted, in bytes."""
     max_associations: PositiveInt = 20
@@ -50,6 +53,12 @@ class NodeSettings(Section):
     """Wait for a message within an association, in seconds."""
     network_timeout_seconds: PositiveFloat = 60.0
     """A silent association is aborted after this long, in seconds."""
+
+    @model_validator(mode="after")
+    def _a_shared_port_has_a_number(self) -> Self:
+        if self.listeners > 1 and self.port == 0:
+            raise ValueError("port must have a number where several listeners share it")
+        return self
 
     @model_validator(mode="after")
     def _a_plain_port_is_asked_for(self) -> Self:

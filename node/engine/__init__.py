@@ -2,6 +2,7 @@
 
 from node.engine.ownership import fence
 from node.engine.patience import INTERRUPTIONS, patiently
+from node.engine.presence import present
 from node.engine.queues import Queues
 from node.engine.serializer import Json
 from node.engine.worker import (
@@ -23,6 +24,7 @@ __all__ = [
     "migrate",
     "new_executor_id",
     "patiently",
+    "present",
     "run_analyser",
     "run_deliverer",
 ]

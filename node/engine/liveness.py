@@ -21,9 +21,10 @@ from dbos import DBOS
 
 from config.errors import MidlineError, Reason
 from config.settings import LivenessSettings
+from node.engine.presence import is_gone
 from node.engine.queues import Queues
 from storage.database import Database, mapped_errors
-from storage.records import JobState, NewWorker, WorkerRecord
+from storage.records import JobState, NewWorker
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ class Liveness:
             now = transaction.now()
             silent = transaction.workers.dead(now=now, timeout=timeout)
             beating = transaction.workers.alive(now=now, timeout=timeout)
-        known = {worker.executor_id for worker in (*silent, *filter(self._is_gone, beating))}
+        known = {worker.executor_id for worker in (*silent, *filter(is_gone, beating))}
         # a worker that was taken for dead, and died before it could beat again, has work but no row
         stray = at_work - {worker.executor_id for worker in beating}
         for executor_id in sorted((known | stray) - {self._self.executor_id}):
@@ -161,18 +162,6 @@ class Liveness:
             with self._database.begin() as transaction:
                 transaction.workers.remove(executor_id)
         self._report_given_up()
-
-    def _is_gone(self, worker: WorkerRecord) -> bool:
-        """Whether a worker of this host has no process any more."""
-        if worker.host != self._self.host:
-            return False
-        try:
-            os.kill(worker.pid, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
-        return False
 
     def _report_given_up(self) -> None:
         """Silence is never an outcome: a study that killed its workers gets a report too."""

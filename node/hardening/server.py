@@ -80,9 +80,10 @@ class HardServer(ThreadedAssociationServer):
         limits: ConnectionLimits,
         tls: ssl.SSLContext | None,
         alarm: Alarm = unalarmed,
+        shared: bool = False,
         **kwargs: Any,
     ) -> None:
-        self._limits, self._tls = limits, tls
+        self._limits, self._tls, self._is_shared = limits, tls, shared
         self.alarm = alarm
         self._open: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -90,6 +91,12 @@ class HardServer(ThreadedAssociationServer):
         self.is_ending = False
         self.direct_store: DirectStore | None = None
         super().__init__(*args, **kwargs)
+
+    def server_bind(self) -> None:
+        """Bind the port; a shared one together with others that share it (SO_REUSEPORT)."""
+        if self._is_shared and self.socket is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        super().server_bind()
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accept without a handshake: the loop that accepts must never wait for a peer."""
@@ -174,6 +181,7 @@ def serve(
     store: DirectStore | None = None,
     tls: ssl.SSLContext | None = None,
     alarm: Alarm = unalarmed,
+    shared: bool = False,
 ) -> HardServer:
     """Serve an application entity in threads of this process; `shutdown` of the server ends it.
 
@@ -193,6 +201,9 @@ def serve(
         Context of a server; without, the port is plain.
     alarm
         Is told of who was turned away.
+    shared
+        Whether other processes of the same user listen on the same port; the system deals
+        connections out to them.
 
     Raises
     ------
@@ -206,6 +217,7 @@ def serve(
         limits=limits,
         tls=tls,
         alarm=alarm,
+        shared=shared,
     )
     assert isinstance(server, HardServer)  # noqa: S101 - it was asked for
     server.direct_store = store

@@ -68,7 +68,7 @@ def completing(
     completion
         Settings of its section ``[completion]``.
     sections
-        Other sections.
+        Other sections; several listeners can share the folder.
     """
     given = {"node": {"port": free_port()}, "completion": dict(completion)}
     settings = Settings.model_validate(given | sections)

@@ -36,14 +36,26 @@ def opened(associations: OpenAssociations, ae_title: str, *study_ids: int) -> An
     return association
 
 
-def test_a_study_is_idle_when_the_last_association_that_sent_it_ends() -> None:
+def test_only_the_first_image_of_a_study_on_an_association_is_news() -> None:
     associations = OpenAssociations()
-    first, second = opened(associations, "CT1", 1, 2), opened(associations, "CT2", 2)
-    ended = associations.end(first)
-    assert (ended.studies, ended.idle_studies) == ({1, 2}, {1})
-    ended = associations.end(second)
-    assert (ended.studies, ended.idle_studies) == ({2}, {2})
-    assert associations.end(second) == Ended()
+    association: Any = Association("CT1")
+    name = associations.begin(association)
+    assert associations.note(association, 1, CT_IMAGE) == name
+    assert associations.note(association, 1, CT_IMAGE) == ""
+    assert associations.note(association, 2, CT_IMAGE) == name
+    ended = associations.end(association)
+    assert ended.id == name
+    assert ended.instances == {1: {CT_IMAGE: 2}, 2: {CT_IMAGE: 1}}
+
+
+def test_what_has_ended_leaves_nothing_more() -> None:
+    associations = OpenAssociations()
+    association = opened(associations, "CT1", 1)
+    assert len(associations.ids) == 1
+    assert associations.end(association).studies == {1}
+    assert associations.end(association) == Ended()
+    assert associations.note(association, 1, CT_IMAGE) == ""
+    assert associations.ids == frozenset()
 
 
 def test_a_sender_calls_as_long_as_one_of_its_associations_is_open() -> None:

@@ -106,17 +106,6 @@ def test_an_interruption_counts_until_the_study_is_complete(database: Database) 
     assert not study_of(database).is_interrupted
 
 
-def test_a_listener_that_starts_finds_what_the_last_one_left_open(database: Database) -> None:
-    register(database, 1, study="2.25.1")
-    register(database, 2, study="2.25.2")
-    register(database, 3, study="2.25.3")
-    release(database, at=NOW, study_id=2)
-    complete(database, 3)
-    with database.begin() as transaction:
-        transaction.arrivals.interrupt_open()
-    assert [study_of(database, n).is_interrupted for n in (1, 2, 3)] == [True, False, False]
-
-
 def test_a_count_is_of_the_images_up_to_the_completion(database: Database) -> None:
     register(database, 1)
     with database.begin() as transaction:
