@@ -25,8 +25,8 @@ PART_SUFFIX = ".part"
 ASIDE_SUFFIX = ".aside"
 FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 KEEPING_NAMES = frozenset({"ext4", "xfs", "btrfs"})
-"""File systems on which fsync of a new file also makes its name safe: the journal, which holds the
-name, is committed with it."""
+"""File systems on which fsync of a new file also makes its name safe, and the new folders above it:
+the journal, which holds them, is committed with it."""
 DIRECT = getattr(os, "O_DIRECT", 0)
 """Past the page cache: a file of half a megabyte takes a third of the time and a quarter of the
 processor (docs/performance.md), and images do not drive the database out of memory."""
@@ -167,12 +167,13 @@ def put_back(aside: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder with its parents, each level safe on the disk before the next."""
+    """Make a folder with its parents; each level is safe on the disk with what is forced in it."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
     folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
-    sync_folder(folder.parent)
+    if not keeps_names(folder.parent):
+        sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:
