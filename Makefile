@@ -51,6 +51,8 @@ docs: install  ## Write anew the documents that are made from the code
 	$(BIN)/midline config example --out config/midline.example.toml
 	$(BIN)/midline config reference --out docs/settings.md
 	$(BIN)/midline doctor --reference docs/doctor.md
+	$(BIN)/midline schemas --out docs/schemas
+	$(BIN)/python -m tests.support.commands_page docs/commands.md
 	$(BIN)/midline conformance --out docs/conformance.md
 	$(BIN)/midline conformance --air --out docs/air-capabilities.md
 
