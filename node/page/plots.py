@@ -197,7 +197,7 @@ def _svg(
     for i in range(round(top / step) + 1):
         value = i * step
         y = y_of(value)
-        label = f"{value:.0f}" if bars else words.duration(value)
+        label = f"{value:.0f}" if bars or not value else words.duration(value)
         drawn.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" ')
         drawn.append(f'y2="{y:.1f}"/><text x="{LEFT - 6}" y="{y + 4:.1f}" ')
         drawn.append(f'text-anchor="end">{label}</text>')

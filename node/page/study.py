@@ -192,7 +192,7 @@ def _steps(study: StudyRecord, detail: JobDetail | None, stages_json: str | None
 
 def _of_job(detail: JobDetail) -> Iterator[tuple[str, datetime, str]]:
     if detail.study is not None:
-        evidence = f"by {detail.study.evidence}, {detail.study.num_instances} images"
+        evidence = f"by {detail.study.evidence}, {detail.num_instances} images"
         yield "complete", detail.study.completed_at, evidence
     if detail.started_at is not None:
         run = f"run {detail.run}" if detail.run > 1 else ""

@@ -35,6 +35,17 @@ OUTCOMES: Mapping[str, str] = {
     "FAILED": "failed, no result",
     "NOT_ATTEMPTED": "not processed",
 }
+REASONS: Mapping[str, str] = {
+    "FORMAT": "images cannot be read",
+    "TYPES": "no series of the right kind",
+    "INCOMPLETE": "images are missing",
+    "RESOURCE": "not enough memory or disk",
+    "EQUIPMENT": "the node failed",
+    "QUALITY": "images not good enough",
+    "EXPIRED": "it took too long",
+    "BORDERLINE": "score between the limits",
+    "UNSPECIFIED": "given up",
+}
 UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 
