@@ -81,19 +81,6 @@ class Listing:
         nothing = (0, 0, None)
         return tuple(_listed(row, told.get(row["job_id"], nothing)) for row in found)
 
-    def completed_at(self, study_id: int, generation: int) -> tuple[datetime, str] | None:
-        """Tell when a generation was complete, and on what evidence."""
-        query = sa.select(CompletionRow.completed_at, CompletionRow.evidence).where(
-            CompletionRow.study_id == study_id, CompletionRow.generation == generation
-        )
-        found = self._session.execute(query).one_or_none()
-        return None if found is None else (found.completed_at, found.evidence)
-
-    def oldest(self, state: JobState) -> datetime | None:
-        """Tell when the oldest job in a state was entered."""
-        query = sa.select(sa.func.min(JobRow.created_at)).where(JobRow.state == state)
-        return self._session.scalar(query)
-
     def finished(self, since: datetime) -> tuple[FinishedJob, ...]:
         """List analyses whose report was recorded after a moment, oldest first.
 

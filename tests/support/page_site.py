@@ -67,7 +67,7 @@ def settings_in(folder: Path, **tables: Any) -> Settings:
     given: dict[str, Any] = {"storage": {"folder": folder / "data", "reserve_bytes": 0}}
     given |= {"page": {"port": 0, "refresh_seconds": 0.5}}
     for name, values in tables.items():
-        given[name] = {**given[name], **values} if isinstance(values, dict) and name in given else values
+        given[name] = {**given.get(name, {}), **values} if isinstance(values, dict) else values
     return Settings(**given)
 
 
@@ -90,5 +90,3 @@ def page_site(settings: Settings) -> Iterator[PageSite]:
             yield PageSite(url, database, settings)
     finally:
         database.close()
-
-
