@@ -144,10 +144,10 @@ def default_plan() -> Plan:
     A step takes 0.08 to 0.14 seconds of one core (the latter with the other core at work), the
     measurement of a head 0.2 to 0.3. 128 pixels of 1.65 mm keep thin bleeds two pixels wide and
     give 8 x 8 tokens; 1000 steps of 8 slices and 72 heads to measure are then what fits: after 300,
-    no variant had learned to find blood. The width is small, so that more steps fit. One slice, as in the paper: what lies above and below would
-    tell of a bleed in another way. Slices are turned and shifted less than usual, by what alignment
-    leaves over: the usual 4 degrees and 5 mm would take away most of what distinguishes an aligned
-    head from one that is not.
+    no variant had learned to find blood. The width is small, so that more steps fit. One slice, as
+    in the paper: what lies above and below would tell of a bleed in another way. Slices are turned
+    and shifted less than usual, by what alignment leaves over: the usual 4 degrees and 5 mm would
+    take away most of what distinguishes an aligned head from one that is not.
     """
     spec = InputSpec(size=128, pixel_mm=1.65, num_slices=1)
     phantoms = PhantomSource(
