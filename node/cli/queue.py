@@ -20,6 +20,7 @@ from node.cli.output import (
     write_json,
     write_table,
 )
+from node.cli.picturing import draw, write_drawn
 from node.cli.site import open_index, settings_for_person
 from node.cli.telling import tell_looked_at
 from node.cli.timeline import write_timeline
@@ -146,13 +147,25 @@ def _jobs_table(jobs: tuple[JobEntry, ...]) -> Table:
 
 
 @app.command()
-def show(context: typer.Context, job_id: Job, *, as_json: AsJson = False) -> None:
+def show(
+    context: typer.Context,
+    job_id: Job,
+    *,
+    picture: Annotated[
+        bool,
+        typer.Option("--picture", help="Draw key slices too; needs a terminal and the file store."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show one analysis: its study, what was found, what was made, where it was delivered."""
+    if picture and as_json:
+        raise UsageError("--picture and --json exclude each other")
     settings = settings_for_person(context)
     with open_index(settings) as database:
         with database.read() as transaction:
             job = shown(transaction, job_id)
         tell_looked_at(database, settings, job.study_id)
+        drawn = draw(database, settings, job) if picture else None
     if as_json:
         write_json(job)
         return
@@ -161,6 +174,8 @@ def show(context: typer.Context, job_id: Job, *, as_json: AsJson = False) -> Non
     _write_selection(job.selection)
     _write_results(job.results)
     _write_deliveries(job.deliveries)
+    if drawn is not None:
+        write_drawn(drawn)
 
 
 @app.command()
