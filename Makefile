@@ -5,8 +5,9 @@ PYTHON ?= python3
 PACKAGES := config storage ml node run_node.py tests docs benchmarks
 JOBS ?= 2
 FUZZ_SECONDS ?= 60
+BENCH ?=
 
-.PHONY: help install demo test test-fast test-peers fuzz check format lint types imports docs clean
+.PHONY: help install demo test test-fast test-peers fuzz bench check format lint types imports docs clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -35,6 +36,9 @@ fuzz: install  ## Foreign bytes at both doors, FUZZ_SECONDS each; see tests/fuzz
 	$(BIN)/python -m tests.fuzz.receive -max_total_time=$(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.series -max_total_time=$(FUZZ_SECONDS)
 
+bench: install  ## Measure everything beside other software: hours; BENCH="--quick" for minutes
+	$(BIN)/python -m benchmarks $(BENCH)
+
 check: lint types imports  ## Style, types, direction of imports
 
 lint: install
@@ -55,6 +59,7 @@ docs: install  ## Write anew the documents that are made from the code
 	$(BIN)/python -m tests.support.commands_page docs/commands.md
 	$(BIN)/midline conformance --out docs/conformance.md
 	$(BIN)/midline conformance --air --out docs/air-capabilities.md
+	$(BIN)/python -m benchmarks.pages
 
 format: install  ## Put the code into its form
 	$(BIN)/ruff check --fix $(PACKAGES)
