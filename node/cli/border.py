@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from config.errors import MidlineError, UsageError
 from config.log import describe
+from node.cli.commands import COMMANDS, load
 from node.cli.output import printable
 
 PROGRAM = "midline"
@@ -25,6 +26,16 @@ DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 class CommandGroup(TyperGroup):
     """The root of all commands; its border is the same for the shell and for tests."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Name all commands, without loading one."""
+        return [*super().list_commands(ctx), *COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Load the command of a name; None if there is none."""
+        if cmd_name not in self.commands and cmd_name in COMMANDS:
+            self.add_command(load(cmd_name))
+        return super().get_command(ctx, cmd_name)
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run a command line, and end with its exit code."""

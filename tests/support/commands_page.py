@@ -141,10 +141,10 @@ def commands() -> tuple[Command, ...]:
     """List every command, in the order of the program's own help."""
 
     def inner(command: Any, words: tuple[str, ...]) -> Iterator[Command]:
-        subcommands = getattr(command, "commands", {})
-        for name, each in subcommands.items():
-            yield from inner(each, (*words, name))
-        if not subcommands:
+        names = command.list_commands(None) if hasattr(command, "list_commands") else ()
+        for name in names:
+            yield from inner(command.get_command(None, name), (*words, name))
+        if not names:
             yield Command(words, " ".join((command.help or "").split("\n\n")[0].split()))
 
     return tuple(inner(typer.main.get_command(app), ()))

@@ -87,8 +87,9 @@ def test_every_command_for_operators_that_writes_json_has_a_schema() -> None:
     with_json = set()
 
     def collect(command: Any, words: tuple[str, ...]) -> None:
-        for name, inner in getattr(command, "commands", {}).items():
-            collect(inner, (*words, name))
+        names = command.list_commands(None) if hasattr(command, "list_commands") else ()
+        for name in names:
+            collect(command.get_command(None, name), (*words, name))
         if any("--json" in parameter.opts for parameter in command.params):
             with_json.add(words)
 
