@@ -14,7 +14,7 @@ help:  ## What can be made
 
 $(VENV)/installed: setup.cfg constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,train,export]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs,train,export]'
 	touch $@
 
 install: $(VENV)/installed  ## Make .venv and install the project and its tools in it
@@ -51,7 +51,7 @@ types: install
 imports: install
 	$(BIN)/lint-imports
 
-docs: install  ## Write anew the documents that are made from the code
+docs: install  ## Write the documents that are made from the code, and the site into build/site
 	$(BIN)/midline config example --out config/midline.example.toml
 	$(BIN)/midline config reference --out docs/settings.md
 	$(BIN)/midline doctor --reference docs/doctor.md
@@ -60,6 +60,7 @@ docs: install  ## Write anew the documents that are made from the code
 	$(BIN)/midline conformance --out docs/conformance.md
 	$(BIN)/midline conformance --air --out docs/air-capabilities.md
 	$(BIN)/python -m benchmarks.pages
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 format: install  ## Put the code into its form
 	$(BIN)/ruff check --fix $(PACKAGES)

@@ -123,7 +123,7 @@ command is what it writes; times, digests and measured values differ each time. 
   PostgreSQL it works from another machine too: it needs the settings and the database. What looks
   into the file store says so: `reprocess` and `queue retry` look whether the images are there,
   `retention` removes them, `db check` reads them, `status` shows the room for them.
-- With `--json` it writes JSON; the schemas are in [schemas](schemas).
+- With `--json` it writes JSON; the schemas are in docs/schemas.
 - What changes something, or shows a single study, is in the audit trail with the person who did it.
 - Exit codes: 0 done, 1 it could not be done, 2 it cannot be asked for, 130 interrupted.
 """
