@@ -17,6 +17,8 @@ RELOADED = (
     "node.allowed_calling_ae_titles",
     "destinations",
     "web_destinations",
+    "webhooks",
+    "hl7_receivers",
     "completion",
     "delivery.first_retry_seconds",
     "delivery.longest_retry_seconds",

@@ -33,6 +33,11 @@ from config.sections.network import (
     SenderSettings,
     TLSSettings,
 )
+from config.sections.notifications import (
+    HL7ReceiverSettings,
+    NotifiedSettings,
+    WebhookSettings,
+)
 from config.sections.page import MetricsSettings, PageSettings
 from config.sections.storage import AuditSettings, RetentionSettings, StorageSettings
 from config.sections.work import AnalysisSettings, CompletionSettings, LivenessSettings
@@ -45,11 +50,13 @@ __all__ = [
     "DeliverySettings",
     "DestinationSettings",
     "EventReportSettings",
+    "HL7ReceiverSettings",
     "IdentitySettings",
     "LivenessSettings",
     "LogSettings",
     "MetricsSettings",
     "NodeSettings",
+    "NotifiedSettings",
     "PageSettings",
     "QuerySettings",
     "ReceiverSettings",
@@ -61,6 +68,7 @@ __all__ = [
     "StorageSettings",
     "TLSSettings",
     "WebDestinationSettings",
+    "WebhookSettings",
     "known_keys",
     "load_settings",
     "read_tables",
@@ -91,6 +99,8 @@ class Settings(BaseSettings):
     commitment: CommitmentSettings = CommitmentSettings()
     destinations: tuple[DestinationSettings, ...] = ()
     web_destinations: tuple[WebDestinationSettings, ...] = ()
+    webhooks: tuple[WebhookSettings, ...] = ()
+    hl7_receivers: tuple[HL7ReceiverSettings, ...] = ()
     results: ResultSettings = ResultSettings()
     identity: IdentitySettings = IdentitySettings()
     liveness: LivenessSettings = LivenessSettings()
@@ -103,6 +113,21 @@ class Settings(BaseSettings):
     def receivers(self) -> tuple[ReceiverSettings, ...]:
         """Everybody who gets results, by C-STORE or STOW-RS."""
         return (*self.destinations, *self.web_destinations)
+
+    @property
+    def notified(self) -> tuple[NotifiedSettings, ...]:
+        """Everybody who is told of reports, by webhook or HL7."""
+        return (*self.webhooks, *self.hl7_receivers)
+
+    @model_validator(mode="after")
+    def _notified_have_names_of_their_own(self) -> Self:
+        names = [each.name for each in self.notified]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"webhooks and hl7_receivers must have different names, {name!r} is repeated"
+                )
+        return self
 
     @model_validator(mode="after")
     def _destinations_have_names_of_their_own(self) -> Self:
@@ -130,6 +155,7 @@ class Settings(BaseSettings):
             ends = (sender.query, sender.event_reports)
             spoken += [(f"sender {sender.ae_title!r}", e.tls) for e in ends if e is not None]
         spoken += [("audit", self.audit.is_forwarded), ("page", self.page.tls)]
+        spoken += [(f"HL7 receiver {each.name!r}", each.tls) for each in self.hl7_receivers]
         for where, speaks in spoken:
             if speaks and not self.tls.is_set:
                 raise ValueError(f"{where} speaks TLS: tls.certificate and its key are needed")

@@ -173,7 +173,7 @@ def run_analysis(settings: Settings, stop: threading.Event, source: Source = NEV
     steps = CurrentAnalyst(Analyst(place, segmenter))
 
     def renew(new: Settings) -> None:
-        steps.current = Analyst(replace(place, destinations=new.receivers), segmenter)
+        steps.current = Analyst(_going_by(place, new), segmenter)
 
     with running(trail), reloading(source, settings, renew):
         run_analyser(
@@ -206,8 +206,7 @@ def run_delivery(settings: Settings, stop: threading.Event, source: Source = NEV
     steps = CurrentDeliverer(Deliverer(place, settings, caller))
 
     def renew(new: Settings) -> None:
-        there = replace(place, destinations=new.receivers)
-        steps.current = Deliverer(there, new, caller_of(new))
+        steps.current = Deliverer(_going_by(place, new), new, caller_of(new))
         retention.renew(new.retention)
 
     with running(trail), _beside(*beside_it), reloading(source, settings, renew):
@@ -245,6 +244,11 @@ def _beside(*loops: Loop) -> Iterator[None]:
             thread.join(PATIENCE_SECONDS)
 
 
+def _going_by(place: Workplace, new: Settings) -> Workplace:
+    """Let a workplace go by settings that were read again."""
+    return replace(place, destinations=new.receivers, notified=new.notified)
+
+
 def _workplace(settings: Settings, role: str, card: ModelCard) -> tuple[Workplace, Trail]:
     database = Database(settings.storage.url)
     trail = trail_of(database, settings)
@@ -258,5 +262,6 @@ def _workplace(settings: Settings, role: str, card: ModelCard) -> tuple[Workplac
         model=model_identity(settings, card),
         thresholds=thresholds_of(settings, card),
         audit=trail.write,
+        notified=settings.notified,
     )
     return place, trail

@@ -21,6 +21,7 @@ from node.commitment.granting import Grantor
 from node.delivery import Courier
 from node.engine import INTERRUPTIONS, Json
 from node.guard import Guard
+from node.notifying import Notifier
 from node.peers import Caller
 from node.retention import num_missing
 from node.selection import describe_selection, select_series
@@ -122,6 +123,7 @@ class Deliverer:
     def __init__(self, place: Workplace, settings: Settings, caller: Caller) -> None:
         self._place, self._caller = place, caller
         self._courier = Courier(place, settings, caller)
+        self._notifier = Notifier(place, settings, caller)
         self._answers = Answers(place.database, place.queues, settings)
         self._grantor = Grantor(place.database, place.files, place.queues, settings)
 
@@ -136,6 +138,10 @@ class Deliverer:
     def report_commitment(self, request_id: int, attempt: int) -> None:
         """Make one attempt to tell a sender what this node commits to."""
         self._grantor.report(request_id, attempt, self._caller)
+
+    def notify(self, notification_id: int, attempt: int) -> None:
+        """Make one attempt to tell somebody of a report."""
+        self._notifier.notify(notification_id, attempt)
 
     def encode_failure(self, job_id: int, reason: str) -> Json:
         """Write the report of an analysis that was cancelled, or that killed its workers."""
@@ -185,6 +191,10 @@ class CurrentDeliverer:
     def report_commitment(self, request_id: int, attempt: int) -> None:
         """Make one attempt to tell a sender what this node commits to."""
         self.current.report_commitment(request_id, attempt)
+
+    def notify(self, notification_id: int, attempt: int) -> None:
+        """Make one attempt to tell somebody of a report."""
+        self.current.notify(notification_id, attempt)
 
     def encode_failure(self, job_id: int, reason: str) -> Json:
         """Write the report of an analysis that was cancelled, or that killed its workers."""

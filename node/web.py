@@ -16,6 +16,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import urllib3
@@ -23,7 +25,6 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError,
 from urllib3.response import BaseHTTPResponse
 
 from config.errors import PeerError, PeerRefusedError, PeerUnavailableError, SettingsError
-from config.settings import WebDestinationSettings
 from node.tls import TLSFacts, facts_of, fault_of
 
 MOST_BYTES = 1 << 20
@@ -75,12 +76,39 @@ class Answer:
             return None
 
 
+class Endpoint(Protocol):
+    """Where requests go.
+
+    Attributes
+    ----------
+    url
+        Base of all resources.
+    address
+        How it is named to people.
+    token_file
+        File of the bearer token that it asks for; None if it asks for none.
+    authorities
+        File of the authorities that its certificate must come from; None for the system's.
+    timeout_seconds
+        Wait for its answer.
+    """
+
+    @property
+    def url(self) -> str: ...  # noqa: D102 - described above
+    @property
+    def address(self) -> str: ...  # noqa: D102
+    @property
+    def token_file(self) -> Path | None: ...  # noqa: D102
+    @property
+    def authorities(self) -> Path | None: ...  # noqa: D102
+    @property
+    def timeout_seconds(self) -> float: ...  # noqa: D102
+
+
 class WebService:
     """An open connection to one service; see `connected`."""
 
-    def __init__(
-        self, pool: urllib3.HTTPConnectionPool, destination: WebDestinationSettings, token: str
-    ) -> None:
+    def __init__(self, pool: urllib3.HTTPConnectionPool, destination: Endpoint, token: str) -> None:
         self._pool, self._destination = pool, destination
         self._headers = {
             "Accept": DICOM_JSON,
@@ -94,7 +122,13 @@ class WebService:
         return self._destination.address
 
     def post(
-        self, path: str, body: Iterable[bytes], *, num_bytes: int, content_type: str
+        self,
+        path: str,
+        body: Iterable[bytes],
+        *,
+        num_bytes: int,
+        content_type: str,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Answer:
         """Send a payload of known length.
 
@@ -105,8 +139,8 @@ class WebService:
         PeerRefusedError
             If one side does not accept the certificate of the other.
         """
-        headers = {"Content-Type": content_type, "Content-Length": str(num_bytes)}
-        return self._ask("POST", path, headers, body)
+        described = {"Content-Type": content_type, "Content-Length": str(num_bytes)}
+        return self._ask("POST", path, {**headers, **described}, body)
 
     def get(self, path: str) -> Answer:
         """Ask for a resource; raises as `post`."""
@@ -143,7 +177,7 @@ class WebService:
 
 
 @contextmanager
-def connected(destination: WebDestinationSettings) -> Iterator[WebService]:
+def connected(destination: Endpoint) -> Iterator[WebService]:
     """Prepare a connection to a service; it is opened by the first request.
 
     Raises
@@ -237,7 +271,7 @@ def _socket_of(response: BaseHTTPResponse) -> object:
     return getattr(getattr(response, "connection", None), "sock", None)
 
 
-def _named(error: HTTPError | OSError, destination: WebDestinationSettings) -> PeerError:
+def _named(error: HTTPError | OSError, destination: Endpoint) -> PeerError:
     """Name a failure of the library in our words."""
     where = destination.address
     cause = error.args[0] if isinstance(error, SSLError) and error.args else error

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from config.log import log_scope
-from config.settings import ReceiverSettings
+from config.settings import NotifiedSettings, ReceiverSettings
 from ml.checkpoint import Thresholds
 from node.audit.trail import Write, untold
 from node.engine import Json, Queues
@@ -18,6 +18,9 @@ from storage.files import FileStore
 from storage.records import CompleteStudy, JobRecord, JobState, NewResult
 
 logger = logging.getLogger(__name__)
+
+FAILED = "FAILED"
+"""What is told of a job without a report; as `node.results.outcomes.Outcome`."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Workplace:
         Where a score becomes a decision: the model's, as far as the site has no other.
     audit
         Writes the audit trail.
+    notified
+        Who is told of reports.
     """
 
     executor_id: str
@@ -49,6 +54,7 @@ class Workplace:
     model: ModelIdentity
     thresholds: Thresholds
     audit: Write = untold
+    notified: tuple[NotifiedSettings, ...] = ()
 
     def job(self, job_id: int) -> tuple[JobRecord, CompleteStudy]:
         """Read a job, and the images of its generation."""
@@ -99,6 +105,7 @@ def record(place: Workplace, job_id: int, encoded: Json) -> None:
                 job_id, message=message, stages_json=_as_text(encoded, "stages"), now=now
             )
             logger.error("no report could be written: %s", message)
+            _tell(place, transaction, job, FAILED, now=now)
             return
         if job.state is JobState.QUEUED:
             # no analyser ever started it: the report is of a failure before that
@@ -118,7 +125,21 @@ def record(place: Workplace, job_id: int, encoded: Json) -> None:
             place.queues.deliver(
                 transaction.session, job_id, name, opened_at=now, priority=job.priority
             )
+        if encoded["results"]:  # else the last report stands, and was told
+            _tell(place, transaction, job, str(encoded["outcome"]), now=now)
         logger.info("ended as %s", encoded["outcome"])
+
+
+def _tell(
+    place: Workplace, transaction: Transaction, job: JobRecord, outcome: str, *, now: datetime
+) -> None:
+    """Have those told who want to know of such an end."""
+    receivers = [each.name for each in place.notified if outcome in each.outcomes]
+    entered = transaction.notifications.enter(
+        job.id, run=job.run, outcome=outcome, receivers=receivers, now=now
+    )
+    for each in entered:
+        place.queues.notify(transaction.session, each.id, opened_at=now)
 
 
 def _as_text(encoded: Json, key: str) -> str | None:

@@ -31,6 +31,7 @@ from storage.index import StudyIndex
 from storage.jobs import Jobs
 from storage.listing import Listing
 from storage.migrations import configuration
+from storage.notifications import Notifications
 from storage.patients import Patients
 from storage.refusals import Refusals
 from storage.results import Results
@@ -84,6 +85,11 @@ class Transaction:
     def results(self) -> Results:
         """What was made, and where it has been delivered."""
         return Results(self.session)
+
+    @cached_property
+    def notifications(self) -> Notifications:
+        """Who is to be told how jobs ended."""
+        return Notifications(self.session)
 
     @cached_property
     def commitments(self) -> Commitments:

@@ -36,6 +36,7 @@ DELIVER = "deliver"
 REPORT_FAILURE = "report-failure"
 LOOK_FOR_ANSWER = "look-for-answer"
 REPORT_COMMITMENT = "report-commitment"
+NOTIFY = "notify"
 
 URGENCIES: Mapping[Priority, int] = {
     Priority.STAT: 1,
@@ -183,6 +184,28 @@ class Queues:
             REPORT_COMMITMENT,
             workflow_id,
             request_id,
+            attempt,
+            delay_seconds=delay_seconds,
+        )
+
+    def notify(
+        self,
+        session: Session,
+        notification_id: int,
+        *,
+        opened_at: datetime,
+        attempt: int = 1,
+        delay_seconds: float = 0.0,
+    ) -> None:
+        """Enqueue one attempt to tell somebody of a report, within the caller's transaction."""
+        opened_ms = int(opened_at.timestamp() * 1000)
+        workflow_id = f"notify:{notification_id}:{opened_ms}:{attempt}"
+        self._enqueue(
+            session,
+            DELIVER,
+            NOTIFY,
+            workflow_id,
+            notification_id,
             attempt,
             delay_seconds=delay_seconds,
         )

@@ -28,6 +28,7 @@ from node.engine.queues import (
     APPLICATION_VERSION,
     DELIVER,
     LOOK_FOR_ANSWER,
+    NOTIFY,
     POLLING_SECONDS,
     REPORT_COMMITMENT,
     REPORT_FAILURE,
@@ -76,6 +77,10 @@ class DeliverySteps(Protocol):
 
     def report_commitment(self, request_id: int, attempt: int) -> None:
         """Answer a sender's request for commitment; on failure enqueue the next attempt."""
+        ...
+
+    def notify(self, notification_id: int, attempt: int) -> None:
+        """Tell somebody of a report; on failure enqueue the next attempt."""
         ...
 
     def encode_failure(self, job_id: int, reason: str) -> Json:
@@ -165,6 +170,7 @@ def run_deliverer(
     send = _step("send", steps.send)
     look = _step("look-for-answer", steps.look_for_answer)
     report = _step("report-commitment", steps.report_commitment)
+    tell = _step("notify", steps.notify)
     encode_failure = _step("encode-failure", steps.encode_failure)
     record = _step("record", steps.record)
 
@@ -179,6 +185,10 @@ def run_deliverer(
     @DBOS.workflow(name=REPORT_COMMITMENT)
     def report_commitment(request_id: int, attempt: int) -> None:
         report(request_id, attempt)
+
+    @DBOS.workflow(name=NOTIFY)
+    def notify(notification_id: int, attempt: int) -> None:
+        tell(notification_id, attempt)
 
     @DBOS.workflow(name=REPORT_FAILURE)
     def report_failure(job_id: int, reason: str) -> None:

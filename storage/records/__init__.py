@@ -27,6 +27,7 @@ from storage.records.listing import (
     Standing,
     StudyFilter,
 )
+from storage.records.notifications import NotificationRecord, NotificationState
 from storage.records.studies import (
     CompleteStudy,
     ConflictKind,
@@ -67,6 +68,8 @@ __all__ = [
     "ListedStudy",
     "NewResult",
     "NewWorker",
+    "NotificationRecord",
+    "NotificationState",
     "PlacedImage",
     "Priority",
     "ReceivedInstance",

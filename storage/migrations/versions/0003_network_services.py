@@ -16,6 +16,7 @@ COMMITMENT_STATES = (
 )
 PRIORITIES = ("STAT", "HIGH", "ROUTINE", "LOW")
 TABLES = (
+    "notification",
     "sending",
     "association",
     "page_session",
@@ -48,6 +49,7 @@ def upgrade() -> None:
     _create_drain()
     _create_accounts()
     _create_associations()
+    _create_notifications()
 
 
 def downgrade() -> None:
@@ -185,6 +187,35 @@ def _create_audit() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_audit_forwarded_at", "audit", ["forwarded_at"])
+
+
+def _create_notifications() -> None:
+    op.create_table(
+        "notification",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("message_id", sa.String(length=20), nullable=False),
+        sa.Column("job_id", sa.Integer(), nullable=False),
+        sa.Column("run", sa.Integer(), nullable=False),
+        sa.Column("receiver", sa.String(length=64), nullable=False),
+        sa.Column("outcome", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("state IN ('PENDING', 'SENT', 'DEAD')", name="ck_notification_state"),
+        sa.PrimaryKeyConstraint("id", name="pk_notification"),
+        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name="fk_notification_job_id"),
+        sa.UniqueConstraint("message_id", name="uq_notification_message_id"),
+        sa.UniqueConstraint(
+            "job_id", "run", "receiver", name="uq_notification_job_id_run_receiver"
+        ),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_notification_state_receiver", "notification", ["state", "receiver"])
 
 
 def _create_drain() -> None:

@@ -14,11 +14,13 @@ from config.errors import SettingsError
 from config.settings import (
     DestinationSettings,
     EventReportSettings,
+    HL7ReceiverSettings,
     QuerySettings,
     Section,
     SenderSettings,
     Settings,
     WebDestinationSettings,
+    WebhookSettings,
     load_settings,
 )
 
@@ -31,6 +33,8 @@ REPEATED: dict[str, type[Section]] = {
     "senders": SenderSettings,
     "senders.query": QuerySettings,
     "senders.event_reports": EventReportSettings,
+    "webhooks": WebhookSettings,
+    "hl7_receivers": HL7ReceiverSettings,
 }
 """Tables that a file has only where the site adds them."""
 
