@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import Session
@@ -30,7 +29,6 @@ from storage.drains import Drains
 from storage.index import StudyIndex
 from storage.jobs import Jobs
 from storage.listing import Listing
-from storage.migrations import configuration
 from storage.notifications import Notifications
 from storage.patients import Patients
 from storage.refusals import Refusals
@@ -177,6 +175,11 @@ class Database:
         StorageError
             If the database cannot be reached or changed.
         """
+        # as slow to load as all the rest, and nobody else needs it
+        from alembic import command  # noqa: PLC0415
+
+        from storage.migrations import configuration  # noqa: PLC0415
+
         with mapped_errors(), self.engine.connect() as connection:
             _lock_for_upgrade(connection)
             command.upgrade(configuration(connection), "head")
