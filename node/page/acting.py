@@ -37,6 +37,7 @@ def acting(operate: Operate, *, back_to: str = "") -> Act:
             if not back_to and study_id.isascii() and study_id.isdigit():
                 target = f"/studies/{study_id}"
         else:
+            visit.site.look_again()
             visit.site.notes.leave(token, sentence(done.said))
             if done.study_id is not None:
                 target = f"/studies/{done.study_id}"

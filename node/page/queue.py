@@ -98,7 +98,6 @@ def stable(overview: Overview) -> tuple[object, ...]:
         tuple((each.executor_id, each.alive) for each in overview.workers),
         overview.draining,
         tuple((d.destination, d.num_pending, d.num_dead) for d in overview.destinations),
-        words.gibibytes(overview.disk.free_bytes),
     )
 
 

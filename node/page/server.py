@@ -81,6 +81,7 @@ def assembled(database: Database, settings: Settings) -> Iterator[ASGIApp]:
                 disclaimer=APPROVED_DISCLAIMER if approved else DISCLAIMER,
             ),
             overview=lambda: overview.get(look_at_node),
+            look_again=overview.forget,
             plots=Remembered(PLOTS_SECONDS),
             notes=Notes(),
         )

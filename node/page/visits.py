@@ -54,6 +54,11 @@ class Remembered(Generic[T]):
                 self._held[key] = (self._clock(), make())
             return self._held[key][1]
 
+    def forget(self) -> None:
+        """Read it anew for whoever asks next: something has changed it."""
+        with self._lock:
+            self._held = {}
+
 
 class Notes:
     """One line for each visitor: what came of what they did, shown once."""
@@ -91,6 +96,8 @@ class Site:
         Draws what was outlined.
     overview
         How the node stands, read once for all who look.
+    look_again
+        Has it read anew for the next who looks.
     plots
         Of the last days, likewise.
     notes
@@ -103,6 +110,7 @@ class Site:
     door: Door
     slices: Slices
     overview: Callable[[], Overview]
+    look_again: Callable[[], None]
     plots: Remembered[Plots]
     notes: Notes
 

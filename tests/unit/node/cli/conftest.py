@@ -67,8 +67,9 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def run(config: Path) -> Run:
     """Run ``midline --config settings.toml …``."""
 
-    def run(*arguments: str) -> Result:
-        return CliRunner().invoke(app, ["--config", str(config), *arguments], prog_name="midline")
+    def run(*arguments: str, typed: str | None = None) -> Result:
+        words = ["--config", str(config), *arguments]
+        return CliRunner().invoke(app, words, input=typed, prog_name="midline")
 
     return run
 
