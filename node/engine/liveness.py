@@ -18,6 +18,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from dbos import DBOS
+from dbos._dbos import _get_dbos_instance
 
 from config.errors import MidlineError, Reason
 from config.settings import LivenessSettings
@@ -70,6 +71,7 @@ class Liveness:
         # others count from the beat's arrival, which is later, and to the whole time
         self._lease_seconds = settings.dead_after_seconds - settings.beat_seconds
         self._beaten_at = time.monotonic()
+        self._stranded: frozenset[str] = frozenset()
         self._self = NewWorker(
             executor_id=executor_id,
             role=role,
@@ -161,7 +163,22 @@ class Liveness:
             logger.warning("a worker died; %d of its tasks go back to the queue", len(recovered))
             with self._database.begin() as transaction:
                 transaction.workers.remove(executor_id)
+        self._put_back_stranded()
         self._report_given_up()
+
+    def _put_back_stranded(self) -> None:
+        """Put back what this process took and never began: it was not told that it had it.
+
+        A database that stops at the wrong moment has given work away, and nobody knows. Between
+        the taking and the beginning is a moment, so only what was found twice is meant.
+        """
+        executor_id = self._self.executor_id
+        held = self._queues.work_of(executor_id)
+        stranded = held - frozenset(_get_dbos_instance()._active_workflows_set.activeList())
+        for workflow_id in sorted(stranded & self._stranded):
+            if self._queues.put_back(workflow_id, executor_id):
+                logger.warning("a task that was taken and never begun goes back to the queue")
+        self._stranded = stranded
 
     def _report_given_up(self) -> None:
         """Silence is never an outcome: a study that killed its workers gets a report too."""

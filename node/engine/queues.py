@@ -18,6 +18,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from dbos import DBOSClient, EnqueueOptions
 from dbos._schemas.system_database import SystemSchema
+from dbos._utils import INTERNAL_QUEUE_NAME
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
@@ -231,6 +232,20 @@ class Queues:
             load_output=False,
         )
         return frozenset(status.executor_id for status in found if status.executor_id)
+
+    def work_of(self, executor_id: str) -> frozenset[str]:
+        """Name what a worker took from a queue and has not ended."""
+        found = self._client.list_workflows(
+            status=AT_WORK, executor_id=executor_id, load_input=False, load_output=False
+        )
+        return frozenset(status.workflow_id for status in found)
+
+    def put_back(self, workflow_id: str, executor_id: str) -> bool:
+        """Put work back into its queue, unless it is ended or with another worker by now."""
+        # resume_workflow() would also take it from another one, and out of its end by an operator
+        return self._client._sys_db.reenqueue_for_recovery(
+            workflow_id, [executor_id], INTERNAL_QUEUE_NAME
+        )
 
     def close(self) -> None:
         """Let go of the database."""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from config.errors import DatabaseBusyError, TakenOverError
 from config.settings import LivenessSettings
-from node.engine import Json, Queues, migrate, run_analyser, run_deliverer, worker
+from node.engine import Json, Queues, fence, migrate, patience, run_analyser, run_deliverer, worker
 from storage.database import Database
 from tests.support.databases import database_url
 from tests.support.waiting import eventually
@@ -225,3 +226,127 @@ def test_nothing_in_the_queue_is_pickled(database: Database, queues: Queues) -> 
         )
     for text in (*inputs, *outputs):
         assert text is None or text[0] in "{[n", text
+
+
+def in_schema(database: Database, table: str) -> str:
+    """Name a table of the queue: on PostgreSQL they have a schema of their own."""
+    return table if database.engine.dialect.name == "sqlite" else f"dbos.{table}"
+
+
+def take(database: Database, executor_id: str) -> None:
+    """Give all work to a worker, as the queue does when it takes it."""
+    with database.begin() as transaction:
+        transaction.session.connection().exec_driver_sql(
+            f"UPDATE {in_schema(database, 'workflow_status')} SET status = 'PENDING', "  # noqa: S608
+            f"owner_xid = 'another', executor_id = '{executor_id}'"
+        )
+
+
+def test_work_that_was_taken_and_never_begun_is_put_back(
+    database: Database, queues: Queues
+) -> None:
+    steps = Recorder()
+    with analysing(database, steps):
+        with database.begin() as transaction:
+            queues.analyse(transaction.session, 7)
+        eventually(lambda: len(steps.calls) == 3)
+        with database.begin() as transaction:
+            queues.analyse(transaction.session, 8)
+            transaction.session.connection().exec_driver_sql(
+                f"UPDATE {in_schema(database, 'workflow_status')} SET status = 'PENDING', "  # noqa: S608
+                "executor_id = 'analyse-test' WHERE workflow_uuid = 'analyse:8:1'"
+            )
+        eventually(lambda: len(steps.calls) == 6)
+    assert steps.calls[3] == ("segment", 8)
+
+
+class Interrupted(Recorder):
+    """Steps that find the database away at first."""
+
+    def __init__(self, *, num_away: int) -> None:
+        super().__init__()
+        self._left = dict.fromkeys(("segment", "encode", "record", "send"), num_away)
+
+    def _meet(self, step: str) -> None:
+        if self._left[step]:
+            self._left[step] -= 1
+            raise DatabaseBusyError("away")
+
+    def segment(self, job_id: int) -> Json:
+        self._meet("segment")
+        return super().segment(job_id)
+
+    def encode(self, job_id: int, segmented: Json) -> Json:
+        self._meet("encode")
+        return super().encode(job_id, segmented)
+
+    def record(self, job_id: int, encoded: Json) -> None:
+        self._meet("record")
+        super().record(job_id, encoded)
+
+    def send(self, job_id: int, destination: str, attempt: int, opened_ms: int) -> None:
+        self._meet("send")
+        super().send(job_id, destination, attempt, opened_ms)
+
+
+def test_steps_wait_for_a_database_that_is_away(
+    database: Database, queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "AWAY_SECONDS", 0.01)
+    steps = Interrupted(num_away=5)
+    with database.begin() as transaction:
+        queues.analyse(transaction.session, 7)
+        queues.deliver(transaction.session, 7, "pacs", opened_at=datetime(2026, 3, 1, tzinfo=UTC))
+    with analysing(database, steps):
+        eventually(lambda: len(steps.calls) == 3)
+    assert [call[0] for call in steps.calls] == ["segment", "encode", "record"]
+    with delivering(database, steps):
+        eventually(lambda: len(steps.calls) == 4)
+
+
+class Late(Recorder):
+    """A worker that loses its work while it does it, and then tries to write."""
+
+    def __init__(self, database: Database, *, step: str) -> None:
+        super().__init__()
+        self._database, self._step = database, step
+        self.written: list[str] = []
+        self.refused: list[str] = []
+
+    def _write(self, step: str) -> None:
+        if step == self._step and not self.refused:
+            take(self._database, "analyse-other")
+        try:
+            with self._database.fenced(fence).begin() as transaction:
+                transaction.workers.remove("nobody")
+        except TakenOverError:
+            self.refused.append(step)
+            raise
+        self.written.append(step)
+
+    def segment(self, job_id: int) -> Json:
+        self._write("segment")
+        return super().segment(job_id)
+
+    def record(self, job_id: int, encoded: Json) -> None:
+        self._write("record")
+        super().record(job_id, encoded)
+
+
+@pytest.mark.parametrize("step", ["segment", "record"])
+def test_who_was_taken_over_writes_nothing_and_works_on(
+    database: Database, queues: Queues, step: str
+) -> None:
+    steps = Late(database, step=step)
+    with database.begin() as transaction:
+        queues.analyse(transaction.session, 7)
+    with analysing(database, steps):
+        # the other one is dead, too: so the work comes back to this one
+        eventually(lambda: ("record", 7, {"outcome": "POSITIVE"}) in steps.calls)
+    assert steps.refused == [step]
+    assert steps.written.count("record") == 1
+
+
+def test_whoever_does_no_work_of_the_queue_may_write(database: Database) -> None:
+    with database.fenced(fence).begin() as transaction:
+        assert not transaction.workers.remove("nobody")
