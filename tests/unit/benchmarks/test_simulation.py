@@ -7,7 +7,7 @@ from benchmarks.simulation.events import Arrival, Stage, poisson, simulate
 from benchmarks.simulation.fit import Lognormal, fitted
 from benchmarks.simulation.theory import Queue, servers_for
 
-NUM, WARM_UP = 50_000, 2_000
+NUM, WARM_UP = 20_000, 1_000
 
 
 def exponential(chance: random.Random) -> float:
@@ -24,10 +24,10 @@ def test_waits_are_those_of_erlang(servers: int, load: float) -> None:
     arrivals = poisson(queue.rate, NUM, seed=1)
     journeys = simulate(arrivals, [Stage("server", exponential, servers=servers)], seed=2)
     waits = [journey.waited(0) for journey in journeys[WARM_UP:]]
-    assert statistics.fmean(waits) == pytest.approx(queue.mean_wait, rel=0.12)
+    assert statistics.fmean(waits) == pytest.approx(queue.mean_wait, rel=0.15)
     assert statistics.fmean(wait > 0 for wait in waits) == pytest.approx(queue.waits, rel=0.05)
     ordered = sorted(waits)
-    assert ordered[int(0.95 * len(waits))] == pytest.approx(queue.wait_at(0.95), rel=0.12)
+    assert ordered[int(0.95 * len(waits))] == pytest.approx(queue.wait_at(0.95), rel=0.15)
 
 
 def test_servers_that_share_one_core_are_processor_sharing() -> None:
@@ -43,7 +43,7 @@ def test_constant_service_waits_half_as_long() -> None:
     journeys = simulate(poisson(0.8, NUM, seed=5), [Stage("server", constant, servers=1)], seed=6)
     waits = [journey.waited(0) for journey in journeys[WARM_UP:]]
     assert queue.mean_wait == pytest.approx(2.0)
-    assert statistics.fmean(waits) == pytest.approx(queue.mean_wait, rel=0.12)
+    assert statistics.fmean(waits) == pytest.approx(queue.mean_wait, rel=0.15)
 
 
 def test_urgent_studies_go_first_and_nobody_is_interrupted() -> None:
