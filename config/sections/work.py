@@ -71,8 +71,8 @@ class LivenessSettings(Section):
 
     beat_seconds: PositiveFloat = 5.0
     """Time between two signs of life, in seconds."""
-    dead_after_seconds: PositiveFloat = 30.0
-    """A worker without a sign of life for this long is dead, in seconds."""
+    dead_after_seconds: PositiveFloat = 20.0
+    """A worker without a sign of life for this long is dead, in seconds; its work is taken over."""
 
     @model_validator(mode="after")
     def _a_beat_may_be_missed(self) -> Self:
