@@ -2,11 +2,16 @@
 
 import importlib
 import inspect
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.progress import Tell
+from tests.support.databases import SERVER
+
+KINDS = ("sqlite", "postgresql")
+"""Of databases; the second one where `SERVER` names one."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,7 @@ class Benchmark:
     def measure(self, tell: Tell, *, quick: bool) -> dict[str, Any]:
         """Run it in this process."""
         function = importlib.import_module(self.module).measure
-        arguments = dict(self.quick if quick else self.full)
-        parameters = inspect.signature(function).parameters
-        if "tell" in parameters:
-            arguments["tell"] = tell
-        found: dict[str, Any] = function(**arguments)
+        found: dict[str, Any] = function(**self._arguments(function, quick=quick, tell=tell))
         return found
 
     def num_steps(self, *, quick: bool) -> int | None:
@@ -49,10 +50,18 @@ class Benchmark:
         count = getattr(importlib.import_module(self.module), "num_steps", None)
         if count is None:
             return None
-        arguments = self.quick if quick else self.full
-        known = inspect.signature(count).parameters
-        steps: int = count(**{key: value for key, value in arguments.items() if key in known})
+        steps: int = count(**self._arguments(count, quick=quick))
         return steps
+
+    def _arguments(
+        self, function: Callable[..., object], *, quick: bool, **further: object
+    ) -> dict[str, object]:
+        """Choose what a function takes."""
+        kinds = KINDS if SERVER in os.environ else KINDS[:1]
+        given = {"kinds": kinds, **(self.quick if quick else self.full), **further}
+        return {
+            name: given[name] for name in inspect.signature(function).parameters if name in given
+        }
 
     def table(self, found: Mapping[str, Any]) -> list[str]:
         """Write what it found as Markdown."""
@@ -89,6 +98,14 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         "From queued to started, and STAT behind many",
         full={"repeats": 30},
         quick={"repeats": 3, "sizes": (100, 1000), "idle_seconds": 3.0},
+    ),
+    Benchmark(
+        "status",
+        "benchmarks.status",
+        "Status of an index of a million images",
+        full={"instances": 1_000_000, "queued": 10_000, "repeats": 7},
+        quick={"instances": 20_000, "queued": 200, "repeats": 1},
+        hours=2,
     ),
     Benchmark(
         "workers",

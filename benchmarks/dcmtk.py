@@ -174,6 +174,7 @@ def orthanc(name: str, *, nodelay: bool = True) -> Iterator[Peer]:
     MissingError
         If there is no kit, or no Orthanc.
     """
+    kit("pacs", "stop", "--name", name)  # left by a run that was killed
     started = kit("pacs", "start", "--name", name, "--nodelay", int(nodelay))
     try:
         yield Peer(started["aet"], "127.0.0.1", started["dicom_port"])

@@ -6,7 +6,6 @@ is the bound that all listeners of one database share.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,29 +21,30 @@ from benchmarks.sites import ROOT
 from node.engine import migrate
 from storage.database import Database
 from storage.records import ReceivedInstance
-from tests.support.databases import SERVER, database_url
+from tests.support.databases import database_url
 
 TITLE = "One database"
-KINDS = ("sqlite", "postgresql")
 IMAGES_OF_A_STUDY = 100
 
 
-def num_steps(*, counts: Sequence[int] = (1, 2, 4, 8)) -> int:
+def num_steps(*, kinds: Sequence[str], counts: Sequence[int]) -> int:
     """Count the databases that are filled."""
-    return len(_kinds()) * len(counts)
-
-
-def _kinds() -> tuple[str, ...]:
-    return KINDS if SERVER in os.environ else KINDS[:1]
+    return len(kinds) * len(counts)
 
 
 def measure(
-    *, counts: Sequence[int] = (1, 2, 4, 8), seconds: float = 10.0, tell: Tell = silent
+    *,
+    kinds: Sequence[str] = ("sqlite",),
+    counts: Sequence[int] = (1, 2, 4, 8),
+    seconds: float = 10.0,
+    tell: Tell = silent,
 ) -> dict[str, object]:
     """Fill databases by more and more processes.
 
     Parameters
     ----------
+    kinds
+        ``sqlite``, ``postgresql``.
     counts
         Of processes.
     seconds
@@ -53,7 +53,7 @@ def measure(
         Is told of each database.
     """
     cases = []
-    for kind in _kinds():
+    for kind in kinds:
         for count in counts:
             tell(f"{count} process(es) on {kind}")
             with tempfile.TemporaryDirectory() as name:

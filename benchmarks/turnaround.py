@@ -12,12 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydicom.dataset import Dataset
+
 from benchmarks import copies, dcmtk
 from benchmarks.progress import Tell, silent
 from benchmarks.sites import Site, running_site
-from node.demo.pacs import REPORT, Pacs, running_pacs
 from node.evidence import KNOWN_AFTER_STUDIES
-from storage.records import JobRecord
+from node.operating.timeline import timeline_of
+from node.status import StoreStatus
+from tests.support.pacs import running_pacs
 
 TITLE = "From the last image to the report"
 PATIENCE_SECONDS = 600.0
@@ -30,6 +33,19 @@ STAGES = {
     "total": "last response to the report at the receiver",
 }
 KNOWN, UNKNOWN = "known sender", "sender never seen before"
+
+
+class Arrivals:
+    """When the report of each study came, in seconds since 1970."""
+
+    def __init__(self) -> None:
+        self.reports: dict[str, float] = {}
+
+    def note(self, ds: Dataset) -> int:
+        """Answer a C-STORE, and note when a report came."""
+        if ds.Modality == "SR":
+            self.reports[str(ds.StudyInstanceUID)] = time.time()
+        return StoreStatus.SUCCESS
 
 
 def num_steps(*, repeats: int, unknown: int) -> int:
@@ -50,11 +66,12 @@ def measure(*, repeats: int = 5, unknown: int = 3, tell: Tell = silent) -> dict[
         Is told of each study.
     """
     cases: dict[str, list[dict[str, float]]] = {KNOWN: [], UNKNOWN: []}
+    arrivals = Arrivals()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         head, tiny = copies.whole_head(folder / "made"), copies.tiny_head()
         with (
-            running_pacs(folder / "pacs") as pacs,
+            running_pacs(answer=arrivals.note) as pacs,
             running_site(
                 folder / "site", "listen", "analyse", "deliver", destination=pacs.peer
             ) as site,
@@ -64,13 +81,13 @@ def measure(*, repeats: int = 5, unknown: int = 3, tell: Tell = silent) -> dict[
                 token = copies.new_token()
                 dcmtk.send([tiny.write(folder / "sent" / token, token)], site.peer)
             site.wait_until_sent(KNOWN_AFTER_STUDIES, PATIENCE_SECONDS)
-            _study(site, pacs, head, folder, "CT1")
+            _study(site, arrivals, head, folder, "CT1")
             for number in range(repeats):
                 tell(f"study {number + 1} of {KNOWN}")
-                cases[KNOWN].append(_study(site, pacs, head, folder, "CT1"))
+                cases[KNOWN].append(_study(site, arrivals, head, folder, "CT1"))
             for number in range(unknown):
                 tell(f"study {number + 1} of {UNKNOWN}")
-                cases[UNKNOWN].append(_study(site, pacs, head, folder, f"NEW{number}"))
+                cases[UNKNOWN].append(_study(site, arrivals, head, folder, f"NEW{number}"))
     return {
         "slices": len(head.files),
         "megabytes": round(head.num_bytes / 1e6, 1),
@@ -79,25 +96,15 @@ def measure(*, repeats: int = 5, unknown: int = 3, tell: Tell = silent) -> dict[
 
 
 def _study(
-    site: Site, pacs: Pacs, template: copies.Template, folder: Path, ae_title: str
+    site: Site, arrivals: Arrivals, template: copies.Template, folder: Path, ae_title: str
 ) -> dict[str, float]:
     """Send one study, wait for its report, and say how long each stage took, in seconds."""
     token = copies.new_token()
     uid = copies.study_uid(token)
     files = template.write(folder / "sent" / token, token)
-    before = _clock_offset()
     done = dcmtk.send([files], site.peer, calling_ae_title=ae_title)
-
-    def reports() -> list[float]:
-        return [
-            each.at_seconds
-            for each in pacs.arrivals
-            if each.study_instance_uid == uid and each.sop_class_uid == REPORT
-        ]
-
-    if not pacs.wait(lambda: bool(reports()), seconds=PATIENCE_SECONDS):
-        raise RuntimeError("no report came")
-    arrived = reports()[0] + before
+    site.wait(lambda: uid in arrivals.reports, "no report came", PATIENCE_SECONDS)
+    arrived = arrivals.reports[uid]
     site.wait(lambda: site.num_unsent() == 0, "not everything was sent", PATIENCE_SECONDS)
     passage = next(each for each in site.passages() if each.study_instance_uid == uid)
     stages = {
@@ -108,25 +115,20 @@ def _study(
         "delivery": arrived - passage.finished,
         "total": arrived - done.ended_at,
     }
-    return stages | {f"of which {name}": value for name, value in _told(site, uid).items()}
-
-
-def _clock_offset() -> float:
-    """Seconds from the monotonic clock to that of all processes."""
-    return time.time() - time.monotonic()
+    return stages | {f"of the analysis: {name}": value for name, value in _told(site, uid).items()}
 
 
 def _told(site: Site, study_instance_uid: str) -> dict[str, float]:
-    """Read what the analysis itself tells of its stages, if it does."""
+    """Read what the analysis tells of its own stages."""
     with site.database.read() as transaction:
         jobs = transaction.jobs.list(limit=10)
     job = next(each for each in jobs if each.study_instance_uid == study_instance_uid)
-    return _stages_of(job)
-
-
-def _stages_of(job: JobRecord) -> dict[str, float]:
-    del job
-    return {}
+    spans = timeline_of(job, None, ())
+    return {
+        span.stage: span.seconds
+        for span in spans
+        if span.began_at >= (job.started_at or span.ended_at)
+    }
 
 
 def _summary(rows: Sequence[Mapping[str, float]]) -> dict[str, object]:

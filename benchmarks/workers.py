@@ -5,7 +5,6 @@ engine, each in a process of its own, with an analysis that sleeps. What is miss
 the price of the queue; the CPU that workers take while they sleep says how many a core can carry.
 """
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -14,26 +13,21 @@ from typing import Any
 
 from benchmarks.progress import Tell, silent
 from benchmarks.queueing import Site, Worker, site
-from tests.support.databases import SERVER
 from tests.support.waiting import eventually
 
 TITLE = "Workers on one machine"
 SLEEP_SECONDS = 0.5
 PATIENCE_SECONDS = 900.0
-KINDS = ("sqlite", "postgresql")
 
 
-def num_steps(*, counts: Sequence[int] = (1, 2, 4, 8)) -> int:
+def num_steps(*, kinds: Sequence[str], counts: Sequence[int]) -> int:
     """Count the queues that are worked off."""
-    return len(_kinds()) * len(counts)
-
-
-def _kinds() -> tuple[str, ...]:
-    return KINDS if SERVER in os.environ else KINDS[:1]
+    return len(kinds) * len(counts)
 
 
 def measure(
     *,
+    kinds: Sequence[str] = ("sqlite",),
     counts: Sequence[int] = (1, 2, 4, 8),
     each: int = 60,
     sleep_seconds: float = SLEEP_SECONDS,
@@ -43,6 +37,8 @@ def measure(
 
     Parameters
     ----------
+    kinds
+        ``sqlite``, ``postgresql``.
     counts
         Of workers.
     each
@@ -53,7 +49,7 @@ def measure(
         Is told of each queue.
     """
     cases = []
-    for kind in _kinds():
+    for kind in kinds:
         for count in counts:
             tell(f"{count} worker(s) on {kind}")
             with site(kind) as there:
