@@ -19,7 +19,7 @@ def headlines(contents: Mapping[str, Found]) -> list[str]:
             quick = quick or content["quick"]
     if not rows:
         return ["Not measured yet."]
-    warning = "**Of quick runs on a busy machine: they say nothing but that it works.**"
+    warning = "**Of quick runs: they show that the benchmarks work, and say nothing of the node.**"
     return [
         *([warning, ""] if quick else []),
         "| what | figure | beside it |",

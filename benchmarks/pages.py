@@ -25,8 +25,7 @@ NOT_MEASURED = "Not measured yet."
 PLANNED = "scaling.json"
 """What was simulated of the measurements."""
 QUICK = (
-    "**Of a quick run on a busy machine: it shows that the benchmark works, its figures say "
-    "nothing.**"
+    "**Of a quick run: it shows that the benchmark works, its figures say nothing of the node.**"
 )
 
 Content = Mapping[str, Any]

@@ -18,7 +18,7 @@ def plot_day(folder: Path, days: Sequence[Mapping[str, Any]]) -> Path:
     figure = Figure(figsize=INCHES, layout="constrained")
     axes = figure.subplots()
     for day in days:
-        axes.plot(range(24), day["hours"], marker=".", label=f"{day['workers']} workers")
+        axes.plot(range(24), day["hours"], marker=".", label=f"{day['workers']} worker(s)")
     axes.set(xlabel="hour of the day", ylabel="95 % wait no longer, s", xlim=(0, 23))
     axes.set_ylim(bottom=0)
     axes.legend()
@@ -45,10 +45,10 @@ def plot_loads(folder: Path, found: Mapping[str, Any]) -> Path:
             yerr=spread,
             capsize=4,
             marker="o",
-            label="simulated, with 95 %",
+            label="simulated, 95 % of runs",
         )
         axes.plot(shares, [wait["measured"] for wait in waits], "x", ms=9, label="measured")
-        axes.plot(*_theory(found, count, work), ":", label="M/G/c, any arrivals")
+        axes.plot(*_theory(found, count, work), ":", label="theory (M/G/c)")
         axes.set(xlabel="load, %", ylabel="mean wait, s", title=f"{count} worker(s)", xlim=(0, 100))
         axes.set_ylim(bottom=0)
         axes.legend()
