@@ -130,7 +130,7 @@ class WebService:
         content_type: str,
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Answer:
-        """Send a payload of known length.
+        """Send a payload of known length to a resource below the base, or to the base itself.
 
         Raises
         ------
@@ -153,11 +153,12 @@ class WebService:
         headers: Mapping[str, str],
         body: Iterable[bytes] | None = None,
     ) -> Answer:
-        base = urlsplit(self._destination.url).path.rstrip("/")
+        base = urlsplit(self._destination.url).path
+        resource = base.rstrip("/") + path if path else base or "/"
         try:
             response = self._pool.urlopen(
                 method,
-                base + path,
+                resource,
                 body=body,
                 headers={**self._headers, **headers},
                 retries=False,

@@ -64,6 +64,7 @@ COMMANDS: dict[str, Place] = {
     "retention": Place(LOOK, "retention"),
     "queue": Place(LOOK, "queue"),
     "peers": Place(LOOK, "peers"),
+    "notifications": Place(LOOK, "notifying"),
     "db": Place(LOOK, "database"),
     "report": Place(TRY, "reporting"),
     "data": Place(LEARN, "data"),

@@ -7,7 +7,7 @@ from config.checking import check as complaints_about
 from config.errors import SettingsError
 from config.settings import Settings, load_settings
 from node.admission import AETable
-from node.doctor import database, disk, model, ports, surroundings
+from node.doctor import database, disk, model, notifications, ports, surroundings
 from node.doctor.findings import Ailment, Check, Finding, Level
 
 FAULTY = Ailment(
@@ -46,6 +46,7 @@ CHECKS: tuple[Check, ...] = (
     model.DEVICE,
     surroundings.CERTIFICATES,
     surroundings.PEERS,
+    notifications.CHECK,
     surroundings.WORKERS,
 )
 

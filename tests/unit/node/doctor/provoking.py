@@ -195,6 +195,12 @@ def without_access(site: Site) -> None:
     ]
 
 
+def told_by_webhook(site: Site, file: str) -> None:
+    (site.folder / "secret").write_text("A" * 44)
+    hook = {"name": "hook", "url": "http://127.0.0.1:1/", "secret_file": str(site.folder / file)}
+    site.tables["webhooks"] = [hook]
+
+
 def waiting(site: Site) -> None:
     with site.database() as database:
         queued_job(database)
@@ -234,6 +240,8 @@ PROVOKED: Mapping[str, Callable[[Site], object]] = {
     "certificates.access": without_access,
     "peers.unusable": lambda site: site.tables.update(destinations=[DESTINATION]),
     "peers.nobody": lambda _: None,
+    "notifications.access": lambda site: told_by_webhook(site, "absent"),
+    "notifications.away": lambda site: told_by_webhook(site, "secret"),
     "workers.silent": lambda site: site.beat(HOUR),
     "workers.none": waiting,
 }
