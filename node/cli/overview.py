@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import typer
-from pydicom.uid import UID
 
 from node.cli.output import AsJson, age, duration, write_facts, write_json, write_table
 from node.cli.site import open_index, settings_for_person
@@ -142,6 +141,8 @@ def _write_uncommitted(destinations: Sequence[Destination]) -> None:
 
 def write_refusals(refusals: Sequence[RefusalRecord], *, now: datetime) -> None:
     """Show what destinations do not take, and what their results became for it."""
+    from pydicom.uid import UID  # noqa: PLC0415 - it takes a third of a second, and few are shown
+
     write_table(
         "Not taken: other forms are sent; midline peers forget NAME offers them again",
         ("Destination", "What", ">Since", "Answer"),

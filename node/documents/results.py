@@ -7,7 +7,6 @@ from typing import Any
 
 from pydicom.datadict import dictionary_description
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 
 from config.errors import Reason
 from node.documents.markdown import LINE, bullets, code, heading, table, verbatim
@@ -122,7 +121,7 @@ def forms_table() -> str:
 
 
 def _form_rows(
-    name: str, forms: type[StrEnum], classes: Mapping[Any, UID]
+    name: str, forms: type[StrEnum], classes: Mapping[Any, str]
 ) -> Iterator[tuple[str, ...]]:
     told = of_members(forms)
     for form in forms:

@@ -11,7 +11,6 @@ from config.errors import Reason, UsageError
 from node.audit import events
 from node.operating.desk import Desk
 from node.operating.jobs import existing
-from node.retention import num_missing
 from storage.database import Transaction
 from storage.records import JobRecord, JobState, Priority, StudyRecord, StudyState
 
@@ -206,6 +205,8 @@ def resume(desk: Desk, roles: tuple[WorkRole, ...] = ROLES) -> Done:
 
 def _run_again(desk: Desk, job: JobRecord, command: str) -> Done:
     """Put an ended job back, and enqueue its next run: both, or neither."""
+    from node.retention import num_missing  # noqa: PLC0415 - lists do without all that it needs
+
     _refuse_open(job)
     with desk.database.read() as transaction:
         study = transaction.studies.read_complete(job.study_id, job.generation)

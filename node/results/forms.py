@@ -9,24 +9,20 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeVar
 
-from pydicom.uid import (
-    UID,
-    BasicTextSRStorage,
-    Comprehensive3DSRStorage,
-    ComprehensiveSRStorage,
-    EnhancedSRStorage,
-    ExplicitVRLittleEndian,
-    JPEG2000Lossless,
-    KeyObjectSelectionDocumentStorage,
-    RLELossless,
-    SecondaryCaptureImageStorage,
-    SegmentationStorage,
-)
-
 from config.settings import ReceiverSettings
 
-LabelMapSegmentationStorage = UID("1.2.840.10008.5.1.4.1.1.66.7")
-"""Not among the names of pydicom 3.0."""
+# written out: pydicom takes a third of a second to load, and whoever asks how the node stands waits
+BasicTextSRStorage = "1.2.840.10008.5.1.4.1.1.88.11"
+EnhancedSRStorage = "1.2.840.10008.5.1.4.1.1.88.22"
+ComprehensiveSRStorage = "1.2.840.10008.5.1.4.1.1.88.33"
+Comprehensive3DSRStorage = "1.2.840.10008.5.1.4.1.1.88.34"
+KeyObjectSelectionDocumentStorage = "1.2.840.10008.5.1.4.1.1.88.59"
+SecondaryCaptureImageStorage = "1.2.840.10008.5.1.4.1.1.7"
+SegmentationStorage = "1.2.840.10008.5.1.4.1.1.66.4"
+LabelMapSegmentationStorage = "1.2.840.10008.5.1.4.1.1.66.7"
+ExplicitVRLittleEndian = "1.2.840.10008.1.2.1"
+JPEG2000Lossless = "1.2.840.10008.1.2.4.90"
+RLELossless = "1.2.840.10008.1.2.5"
 
 Form = TypeVar("Form", bound=StrEnum)
 
@@ -63,7 +59,7 @@ class ReportForm(StrEnum):
     """The summary page has to tell it."""
 
 
-SEGMENTATION_CLASSES: Mapping[SegmentationForm, UID] = MappingProxyType(
+SEGMENTATION_CLASSES: Mapping[SegmentationForm, str] = MappingProxyType(
     {
         SegmentationForm.BINARY: SegmentationStorage,
         SegmentationForm.LABELMAP: LabelMapSegmentationStorage,
@@ -71,7 +67,7 @@ SEGMENTATION_CLASSES: Mapping[SegmentationForm, UID] = MappingProxyType(
 )
 """SOP class of each form of the mask."""
 
-REPORT_CLASSES: Mapping[ReportForm, UID] = MappingProxyType(
+REPORT_CLASSES: Mapping[ReportForm, str] = MappingProxyType(
     {
         ReportForm.COMPREHENSIVE_3D: Comprehensive3DSRStorage,
         ReportForm.COMPREHENSIVE: ComprehensiveSRStorage,
@@ -82,7 +78,7 @@ REPORT_CLASSES: Mapping[ReportForm, UID] = MappingProxyType(
 """SOP class of each form of the report."""
 
 
-TRANSFER_SYNTAXES: Mapping[Compression, UID] = MappingProxyType(
+TRANSFER_SYNTAXES: Mapping[Compression, str] = MappingProxyType(
     {
         Compression.NONE: ExplicitVRLittleEndian,
         Compression.JPEG2000: JPEG2000Lossless,
@@ -198,7 +194,7 @@ def without(forms: Forms, refused: Collection[str]) -> Forms:
 def _first_taken(
     ladder: tuple[Form, ...],
     wanted: Form,
-    classes: Mapping[Form, UID],
+    classes: Mapping[Form, str],
     refused: Collection[str],
 ) -> Form:
     """Find the first rung from the wanted one down that is not refused; the last always stands."""
