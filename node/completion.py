@@ -9,6 +9,7 @@ generation.
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -16,19 +17,31 @@ from pynetdicom.association import Association
 
 from config.errors import MidlineError
 from config.log import log_scope
-from config.settings import CompletionSettings
+from config.settings import CompletionSettings, Settings
 from node.associations import OpenAssociations, caller_of
 from node.audit.receptions import tell_of_reception
 from node.audit.trail import Write, untold
 from node.engine import Queues
 from node.evidence import REMEMBERED_STUDIES, Evidence, judge, patience_seconds
 from storage.database import Database, Transaction
-from storage.records import StudyRecord, StudyState
+from storage.records import Priority, StudyRecord, StudyState
 
 logger = logging.getLogger(__name__)
 
+Priorities = Mapping[str, Priority]
+"""Of senders, by AE title."""
+NO_PRIORITIES: Priorities = {}
 LONGEST_WAIT_SECONDS = 0.5
 """Whoever stops the sweep waits no longer for it."""
+
+
+def priorities_of(settings: Settings) -> Priorities:
+    """Read how urgent the studies of senders are; those of all others are of routine."""
+    return {sender.ae_title: Priority(sender.priority) for sender in settings.senders}
+
+
+def _priority(study: StudyRecord, priorities: Priorities) -> Priority:
+    return priorities.get(study.calling_ae_title, Priority.ROUTINE)
 
 
 class Counts(Protocol):
@@ -44,9 +57,21 @@ class Counts(Protocol):
 
 
 def sweep(
-    database: Database, queues: Queues, settings: CompletionSettings, *, now: datetime
+    database: Database,
+    queues: Queues,
+    settings: CompletionSettings,
+    *,
+    now: datetime,
+    priorities: Priorities = NO_PRIORITIES,
 ) -> int:
     """Complete every study that was quiet or is at its deadline, and enqueue its analysis.
+
+    Parameters
+    ----------
+    database, queues, settings, now
+        Where studies and jobs are, how long to wait, and the time.
+    priorities
+        Of senders, as `priorities_of` reads them.
 
     Returns
     -------
@@ -66,12 +91,25 @@ def sweep(
             study = transaction.studies.get(study_id)
             if study is not None:
                 evidence = _evidence(study, settings, now=now)
-                completed += complete(transaction, queues, study, evidence=evidence, now=now)
+                completed += complete(
+                    transaction,
+                    queues,
+                    study,
+                    evidence=evidence,
+                    now=now,
+                    priority=_priority(study, priorities),
+                )
     return completed
 
 
 def complete(
-    transaction: Transaction, queues: Queues, study: StudyRecord, *, evidence: str, now: datetime
+    transaction: Transaction,
+    queues: Queues,
+    study: StudyRecord,
+    *,
+    evidence: str,
+    now: datetime,
+    priority: Priority = Priority.ROUTINE,
 ) -> bool:
     """Close a study's generation and enqueue its analysis: both, or neither.
 
@@ -85,8 +123,8 @@ def complete(
     )
     if closed is None:
         return False
-    job = transaction.jobs.create(closed.id, closed.generation, now=now)
-    queues.analyse(transaction.session, job.id)
+    job = transaction.jobs.create(closed.id, closed.generation, now=now, priority=priority)
+    queues.analyse(transaction.session, job.id, priority=priority)
     logger.info("complete with %d instances: %s", len(closed.instances), evidence)
     return True
 
@@ -185,6 +223,8 @@ class Completer:
         Of this listener.
     counts
         Who asks senders; without it, none is asked.
+    priorities
+        Of senders, as `priorities_of` reads them.
     audit
         Is told of what came over associations that nobody ended.
     """
@@ -197,16 +237,18 @@ class Completer:
         associations: OpenAssociations,
         counts: Counts | None = None,
         *,
+        priorities: Priorities = NO_PRIORITIES,
         audit: Write = untold,
     ) -> None:
         self._database, self._queues, self._settings = database, queues, settings
+        self._priorities = priorities
         self._associations, self._counts, self._audit = associations, counts, audit
         self._watched: set[int] = set()
         self._judged: dict[int, tuple[object, Evidence]] = {}
 
-    def renew(self, settings: CompletionSettings) -> None:
+    def renew(self, settings: CompletionSettings, priorities: Priorities = NO_PRIORITIES) -> None:
         """Go by other settings from now on."""
-        self._settings = settings
+        self._settings, self._priorities = settings, priorities
 
     def run_until(self, stop: threading.Event) -> None:
         """Look a few times a second, and whenever an association ends, until stopped.
@@ -235,7 +277,13 @@ class Completer:
                 audit=self._audit,
             )
         self._end_lost()
-        sweep(self._database, self._queues, self._settings, now=datetime.now(UTC))
+        sweep(
+            self._database,
+            self._queues,
+            self._settings,
+            now=datetime.now(UTC),
+            priorities=self._priorities,
+        )
 
     def _end_lost(self) -> None:
         """Take the associations of listeners that are gone for interrupted."""
@@ -273,7 +321,14 @@ class Completer:
             if not evidence.is_proof:
                 return False
             with self._database.begin() as transaction:
-                return complete(transaction, self._queues, study, evidence=evidence.words, now=now)
+                return complete(
+                    transaction,
+                    self._queues,
+                    study,
+                    evidence=evidence.words,
+                    now=now,
+                    priority=_priority(study, self._priorities),
+                )
 
     def _may_be_judged(self, study_id: int, *, now: datetime) -> bool:
         """Whether nobody sends to a study, and nobody has still to be asked about it."""

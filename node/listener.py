@@ -13,14 +13,14 @@ from pynetdicom.events import Event, EventHandlerType
 from config.errors import SettingsError
 from config.settings import NodeSettings, Settings
 from ml.readers.pixels import supported_transfer_syntaxes
-from node import hardening
+from node import hardening, readiness
 from node.admission import Admissions, AETable
 from node.associations import OpenAssociations
 from node.caller import caller_of
 from node.commitment.answers import Answers, handle_report
 from node.commitment.granting import Grantor, handle_action
 from node.commitment.messages import STORAGE_COMMITMENT
-from node.completion import Completer
+from node.completion import Completer, priorities_of
 from node.custody import Stores
 from node.engine import new_executor_id, present
 from node.fetching import Inquirer
@@ -202,6 +202,7 @@ def listen(
         settings.completion,
         associations,
         inquirer,
+        priorities=priorities_of(settings),
         audit=stores.audit,
     )
     desk = Desk(settings, stores, associations)
@@ -210,7 +211,7 @@ def listen(
         caller = caller_of(new)
         desk.renew(new)
         inquirer.renew(new, caller)
-        completer.renew(new.completion)
+        completer.renew(new.completion, priorities_of(new))
 
     with (
         # before the first association: without it, others take its associations for lost
@@ -226,6 +227,7 @@ def listen(
 def _serving(settings: Settings, stores: Stores, desk: Desk) -> Iterator[None]:
     server = start_server(settings, stores, desk)
     logger.info("listening as %s on port %d", settings.node.ae_title, server.server_address[1])
+    readiness.tell(readiness.READY)
     try:
         yield
     finally:

@@ -150,6 +150,9 @@ class SenderSettings(Section):
     """Digests of which its certificate must have one, hexadecimal; empty means any."""
     may_store: bool = True
     """Whether it may send images, or only verify."""
+    priority: Literal["STAT", "HIGH", "ROUTINE", "LOW"] = "ROUTINE"
+    """Which of its studies start before those of others when several wait, as the scanner of an
+    emergency department; an operator may change it for a study."""
     query: QuerySettings | None = None
     """Where it answers queries; without it, none is asked."""
     event_reports: EventReportSettings | None = None

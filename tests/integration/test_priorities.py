@@ -1,15 +1,20 @@
 """Which of the queued analyses starts first, on the queue's own tables."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from config.settings import CompletionSettings, Settings
+from node.completion import priorities_of, sweep
 from node.engine import Queues, migrate
 from storage.database import Database
 from storage.records import Priority
 from tests.integration.test_engine import Recorder, analysing
 from tests.support.databases import database_url
+from tests.support.received import NOW, received
 from tests.support.waiting import eventually
 
 
@@ -72,3 +77,25 @@ def test_what_does_not_wait_has_no_place(database: Database, queues: Queues) -> 
     assert order(database, 1) == [1]
     with database.begin() as transaction:
         assert not queues.prioritise(transaction.session, 1, Priority.STAT, run=1)
+
+
+def test_the_studies_of_a_sender_may_be_urgent(database: Database, queues: Queues) -> None:
+    senders = [{"ae_title": "CT1", "priority": "STAT"}, {"ae_title": "CT2"}]
+    priorities = priorities_of(Settings.model_validate({"senders": senders}))
+    with database.begin() as transaction:
+        for number, sender in enumerate(("CT3", "CT2", "CT1"), start=1):
+            image = replace(
+                received(number, study=f"2.25.{number}", series=f"2.25.{number}.1"),
+                calling_ae_title=sender,
+            )
+            transaction.studies.register(image, now=NOW)
+    later = NOW + timedelta(hours=1)
+    assert sweep(database, queues, CompletionSettings(), now=later, priorities=priorities) == 3
+    with database.read() as transaction:
+        jobs = {job.calling_ae_title: job for job in transaction.jobs.list()}
+    assert {name: job.priority for name, job in jobs.items()} == {
+        "CT1": Priority.STAT,
+        "CT2": Priority.ROUTINE,
+        "CT3": Priority.ROUTINE,
+    }
+    assert order(database, 3)[0] == jobs["CT1"].id
