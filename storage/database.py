@@ -180,9 +180,10 @@ class Database:
 
         from storage.migrations import configuration  # noqa: PLC0415
 
-        with mapped_errors(), self.engine.connect() as connection:
+        with mapped_errors(), self.engine.connect() as connection, _rebuilding(connection):
             _lock_for_upgrade(connection)
             command.upgrade(configuration(connection), "head")
+            _refuse_dangling(connection)
             connection.commit()
 
     @contextmanager
@@ -290,6 +291,32 @@ def _create_sqlite_engine(url: sa.URL, *, forced: bool) -> sa.Engine:
         cursor.close()
 
     return engine
+
+
+@contextmanager
+def _rebuilding(connection: sa.Connection) -> Iterator[None]:
+    """Let SQLite replace tables to which others refer: it changes no column otherwise.
+
+    What it drops for that would take along, or be held by, the rows that refer to it
+    (https://www.sqlite.org/lang_altertable.html, section 7).
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        connection.rollback()  # within a transaction it could not be switched on again
+        connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+
+
+def _refuse_dangling(connection: sa.Connection) -> None:
+    """Refuse to commit rows that refer to nothing, which was not checked while tables changed."""
+    if connection.dialect.name != "sqlite":
+        return
+    if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+        raise StorageError("the upgrade left rows that refer to nothing; nothing was changed")
 
 
 def _lock_for_upgrade(connection: sa.Connection) -> None:

@@ -187,6 +187,22 @@ def test_another_kind_of_database_is_refused(url: str) -> None:
         Database(url)
 
 
+FIRST_ROWS = """
+INSERT INTO study (id, study_instance_uid, patient_key, state, generation, num_instances,
+  num_duplicates, first_received_at, last_received_at, calling_ae_title)
+  VALUES (1, '2.25.1', 'key', 'COMPLETE', 1, 1, 0, '2030-01-01', '2030-01-01', 'CT1');
+INSERT INTO completion (study_id, generation, num_instances, last_received_at, completed_at,
+  evidence) VALUES (1, 1, 1, '2030-01-01', '2030-01-01', 'quiet');
+INSERT INTO job (id, study_id, generation, run, state, attempts, created_at)
+  VALUES (1, 1, 1, 1, 'SUCCEEDED', 1, '2030-01-01');
+INSERT INTO result (id, job_id, kind, sop_class_uid, sop_instance_uid, path, sha256, position,
+  created_at) VALUES (1, 1, 'SR', '1.2', '2.25.2', 'results/1', 'abc', 0, '2030-01-01');
+INSERT INTO delivery (id, result_id, destination, state, attempts, created_at, opened_at)
+  VALUES (7, 1, 'pacs', 'DEAD', 2, '2030-01-01', '2030-01-01')
+"""
+"""A study with its job, a result and a delivery, as the first version held them."""
+
+
 @only_sqlite
 def test_an_index_of_the_first_version_keeps_its_deliveries(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'index.sqlite'}")
@@ -194,15 +210,14 @@ def test_an_index_of_the_first_version_keeps_its_deliveries(tmp_path: Path) -> N
         command.upgrade(configuration(connection), "0001")
         connection.commit()
     with database.engine.begin() as connection:
-        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-        connection.exec_driver_sql(
-            "INSERT INTO delivery (id, result_id, destination, state, attempts, created_at,"
-            " opened_at) VALUES (7, 1, 'pacs', 'DEAD', 2, '2030-01-01', '2030-01-01')"
-        )
+        for statement in FIRST_ROWS.split(";"):
+            connection.exec_driver_sql(statement)
     database.upgrade()
     with database.engine.begin() as connection:
         kept = connection.exec_driver_sql("SELECT id, state, attempts FROM delivery").all()
         assert kept == [(7, "DEAD", 2)]
+        assert connection.exec_driver_sql("SELECT id, priority FROM job").all() == [(1, "ROUTINE")]
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
         connection.exec_driver_sql("UPDATE delivery SET state = 'REPLACED'")
         names = {each["name"] for each in sa.inspect(connection).get_indexes("delivery")}
     assert "ix_delivery_state_destination_commitment" in names
