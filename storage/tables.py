@@ -206,6 +206,7 @@ class JobRow(Base):
             ["study_id", "generation"], ["completion.study_id", "completion.generation"]
         ),
         sa.Index(None, "state", "created_at"),
+        sa.Index(None, "state", "outcome"),
         sa.Index(None, "finished_at"),
         AUTOINCREMENT,
     )

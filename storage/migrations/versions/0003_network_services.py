@@ -65,6 +65,7 @@ def downgrade() -> None:
     with op.batch_alter_table("job", table_kwargs={"sqlite_autoincrement": True}) as job:
         job.drop_constraint(op.f("ck_job_priority"), type_="check")
         job.drop_index("ix_job_finished_at")
+        job.drop_index("ix_job_state_outcome")
         for column in ("stages_json", "priority", "selection_json"):
             job.drop_column(column)
     with op.batch_alter_table("instance") as instance:
@@ -87,6 +88,7 @@ def _extend_jobs() -> None:
     with op.batch_alter_table("job", table_kwargs={"sqlite_autoincrement": True}) as job:
         job.add_column(sa.Column("selection_json", sa.Text(), nullable=True))
         job.create_index("ix_job_finished_at", ["finished_at"])
+        job.create_index("ix_job_state_outcome", ["state", "outcome"])
         job.add_column(sa.Column("stages_json", sa.Text(), nullable=True))
         job.add_column(
             sa.Column("priority", sa.String(length=16), nullable=False, server_default="ROUTINE")
