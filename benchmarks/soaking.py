@@ -6,8 +6,8 @@ of what is on the disk. After a warm-up a line is fitted: a role is flat if the 
 than a tenth of its middle over the rest of the run.
 """
 
-import shutil
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ FLAT = 0.1
 AHEAD = 4
 """So many studies may be on their way."""
 PATIENCE_SECONDS = 600.0
+AT_REST_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,7 @@ def measure(*, studies: int = 2000, tell: Tell = silent) -> dict[str, object]:
                 site.wait_until_analysed(number - AHEAD, PATIENCE_SECONDS)
                 if number % every == 0:
                     samples.append({"studies": number} | _sample(site))
-                    shutil.rmtree(folder / "received")
-                    (folder / "received").mkdir()
+                    _tidy(folder / "received")
             site.wait_until_sent(studies, PATIENCE_SECONDS)
             states = site.counts()
             disk = _disk(site)
@@ -127,6 +127,13 @@ def measure(*, studies: int = 2000, tell: Tell = silent) -> dict[str, object]:
         "roles": {role: asdict(line) | {"flat": line.is_flat} for role, line in lines.items()},
         "samples": samples,
     }
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what the receiver has kept, apart from what it may be writing."""
+    for path in folder.iterdir():
+        if time.time() - path.stat().st_mtime > AT_REST_SECONDS:
+            path.unlink()
 
 
 def _sample(site: Site) -> dict[str, float]:
