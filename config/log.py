@@ -13,6 +13,7 @@ is one of ours.
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ QUIET = (
     "py.warnings",
 )
 MOST_FRAMES = 4
+SEVERITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7))
+"""Of syslog (RFC 5424 6.2.1), for levels from the most severe one down."""
 
 _scope: ContextVar[Mapping[str, int | str]] = ContextVar("_scope", default=MappingProxyType({}))
 
@@ -69,10 +72,12 @@ def configure(
     log_format
         One line of text, or one JSON object, for each record.
     """
-    handler = logging.StreamHandler(sys.stderr if stream is None else stream)
+    stream = sys.stderr if stream is None else stream
+    handler = logging.StreamHandler(stream)
     handler.set_name(HANDLER_NAME)
     handler.addFilter(_is_written)
-    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    formatter = JsonFormatter() if log_format == "json" else TextFormatter()
+    handler.setFormatter(JournalFormatter(formatter) if is_journal(stream) else formatter)
     root = logging.getLogger()
     for old in [each for each in root.handlers if each.get_name() == HANDLER_NAME]:
         root.removeHandler(old)
@@ -114,6 +119,28 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Write a record as one JSON object on one line."""
         return json.dumps({**_scope.get(), **_fields(record)})
+
+
+class JournalFormatter(logging.Formatter):
+    """Severity before each line, which systemd's journal takes off and files (sd-daemon(3))."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record as one line with its severity."""
+        severity = next(n for level, n in SEVERITIES if record.levelno >= level)
+        return f"<{severity}>{self._inner.format(record)}"
+
+
+def is_journal(stream: TextIO) -> bool:
+    """Whether a stream goes to systemd's journal: it names device and inode of it."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 def _is_written(record: logging.LogRecord) -> bool:

@@ -21,7 +21,7 @@ from config.errors import SettingsError
 from config.settings import Settings
 from ml.checkpoint import ModelCard, Thresholds, card_path, read_card
 from ml.inference import Precision, Segmenter
-from node import adoption, pseudonyms
+from node import adoption, pseudonyms, readiness
 from node.audit.syslog import Forwarder, is_first_of, repository_of
 from node.audit.trail import Trail, running, trail_of
 from node.caller import caller_of
@@ -175,6 +175,7 @@ def run_analysis(settings: Settings, stop: threading.Event, source: Source = NEV
     def renew(new: Settings) -> None:
         steps.current = Analyst(_going_by(place, new), segmenter)
 
+    readiness.tell(readiness.READY)
     with running(trail), reloading(source, settings, renew):
         run_analyser(
             place.database,
@@ -209,6 +210,7 @@ def run_delivery(settings: Settings, stop: threading.Event, source: Source = NEV
         steps.current = Deliverer(_going_by(place, new), new, caller_of(new))
         retention.renew(new.retention)
 
+    readiness.tell(readiness.READY)
     with running(trail), _beside(*beside_it), reloading(source, settings, renew):
         run_deliverer(
             place.database,

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from config.settings import Settings
+from node import readiness
 from node.reloading import Reloader, Source
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,9 @@ class Child:
 
     def start(self, now: float) -> None:
         """Start it; its standard input is a pipe that ends with this process."""
-        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE)
+        # the listener alone says when the node is ready: its port is open
+        environment = None if self.role == "listen" else readiness.environment_without()
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, env=environment)
         self.started_at = now
         logger.info("started %s as process %d", self.role, self.process.pid)
 
@@ -110,8 +113,10 @@ def supervise(settings: Settings, source: Source, stop: threading.Event) -> None
             child.hang_up()
 
     reloader = Reloader(source, settings, pass_on)
+    watchdog = readiness.Watchdog()
     try:
         while not stop.wait(LOOK_SECONDS):
+            watchdog.answer()
             reloader.look()
             for child in children:
                 child.look(time.monotonic())

@@ -175,3 +175,16 @@ def shown(port: int, made: Certificates) -> str:
         context.wrap_socket(plain, server_hostname="localhost") as spoken,
     ):
         return hashlib.sha256(spoken.getpeercert(binary_form=True) or b"").hexdigest()
+
+
+def test_a_service_manager_is_told_when_the_port_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(address))
+        manager.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(address))
+        with running(tmp_path) as node:
+            assert manager.recv(100) == b"READY=1"
+            assert node.lets_in("CT1")

@@ -3,10 +3,12 @@
 import io
 import json
 import logging
+import os
 import re
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -150,3 +152,22 @@ def test_json_has_the_same_content() -> None:
     assert (record["study"], record["level"], record["logger"]) == (17, "ERROR", "node.engine")
     assert record["message"] == "failed"
     assert record["exception"].startswith("ValueError at ")
+
+
+def test_the_journal_of_systemd_gets_the_severity_of_each_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "journal").open("w+") as stream:
+        status = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        configure("DEBUG", stream=stream)
+        logger = logging.getLogger("node.test")
+        for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.CRITICAL):
+            logger.log(level, "said")
+        monkeypatch.setenv("JOURNAL_STREAM", "1:1")
+        configure("DEBUG", stream=stream)
+        logger.info("said")
+        stream.seek(0)
+        lines = stream.read().splitlines()
+    assert [line[:3] for line in lines[:4]] == ["<7>", "<6>", "<4>", "<3>"]
+    assert not lines[4].startswith("<")
