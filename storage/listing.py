@@ -196,7 +196,8 @@ def _of_standing(standing: Standing) -> list[sa.ColumnElement[bool]]:
     is_complete = StudyRow.state == StudyState.COMPLETE
     if standing in OF_THE_JOB:
         return [is_complete, JobRow.state == JobState(standing)]
-    is_reported = [is_complete, JobRow.state == JobState.SUCCEEDED]
+    # not by the index of states: nearly all have succeeded, and would be sorted for each page
+    is_reported = [is_complete, JobRow.state.not_in([JobState(each) for each in OF_THE_JOB])]
     waits, is_dead = _has_delivery(DeliveryState.PENDING), _has_delivery(DeliveryState.DEAD)
     if standing is Standing.UNDELIVERED:
         return [*is_reported, is_dead]

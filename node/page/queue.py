@@ -10,8 +10,8 @@ from starlette.responses import RedirectResponse, Response
 
 from node.operating.overview import Overview
 from node.page import words
-from node.page.answers import BadRequest
-from node.page.visits import Visit
+from node.page.answers import BadRequest, tag_of
+from node.page.visits import PRODUCT_VERSION, Fragment, Visit
 from storage.records import ListedStudy, Standing, StudyFilter
 
 ROWS = 50
@@ -63,12 +63,18 @@ def show(visit: Visit) -> Response:
 
 
 def live(visit: Visit) -> Response:
-    """Show what changes of it."""
-    shown, now = _read(visit)
-    overview = visit.site.overview()
-    return visit.live(
-        "queue_live.html", shown, stable(overview), shown=shown, now=now, overview=overview
-    )
+    """Show what changes of it: read once for all who look at the same page of it."""
+    place = _wanted(visit.request.query_params)
+
+    def read() -> Fragment:
+        shown, now = _read(visit)
+        overview = visit.site.overview()
+        return Fragment(
+            tag_of(PRODUCT_VERSION, shown, stable(overview)),
+            lambda: visit.fragment("queue_live.html", shown=shown, now=now, overview=overview),
+        )
+
+    return visit.answer(visit.site.fragments.get(read, place))
 
 
 def search(visit: Visit) -> Response:

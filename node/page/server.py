@@ -21,13 +21,20 @@ from node.page.application import application
 from node.page.door import Door
 from node.page.metrics import Figures
 from node.page.slices import Slices
-from node.page.visits import OVERVIEW_SECONDS, Notes, Remembered, Site
+from node.page.visits import (
+    OVERVIEW_SECONDS,
+    PLOTS_SECONDS,
+    QUEUE_SECONDS,
+    Fragment,
+    Notes,
+    Remembered,
+    Site,
+)
 from node.results.outcomes import APPROVED_DISCLAIMER, DISCLAIMER
 from storage.database import Database
 
 logger = logging.getLogger(__name__)
 
-PLOTS_SECONDS = 30.0
 BACKLOG = 128
 MOST_AT_ONCE = 200
 """Requests that are answered at the same time; more are told to come back."""
@@ -63,6 +70,11 @@ def assembled(database: Database, settings: Settings) -> Iterator[ASGIApp]:
     """Put the page together on an index that is open."""
     approved = settings.identity.approved_for_diagnosis
     overview = Remembered[Overview](OVERVIEW_SECONDS)
+    fragments = Remembered[Fragment](QUEUE_SECONDS)
+
+    def look_again() -> None:
+        overview.forget()
+        fragments.forget()
 
     def look_at_node() -> Overview:
         with database.read() as transaction:
@@ -81,8 +93,9 @@ def assembled(database: Database, settings: Settings) -> Iterator[ASGIApp]:
                 disclaimer=APPROVED_DISCLAIMER if approved else DISCLAIMER,
             ),
             overview=lambda: overview.get(look_at_node),
-            look_again=overview.forget,
+            look_again=look_again,
             plots=Remembered(PLOTS_SECONDS),
+            fragments=fragments,
             notes=Notes(),
         )
         yield application(site, figures)

@@ -8,7 +8,8 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from typing import Any, Generic, TypeVar
 
@@ -34,30 +35,44 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PRODUCT_VERSION = version("midline")
-OVERVIEW_SECONDS = 2.0
+OVERVIEW_SECONDS, QUEUE_SECONDS, PLOTS_SECONDS = 2.0, 1.0, 30.0
+"""So long what was read serves all who ask for it."""
 MOST_NOTES = 1000
 
 
 class Remembered(Generic[T]):
-    """Something that is read anew after a while, by one of those who ask for it at a time."""
+    """What is read anew after a while, by one of those who ask for the same at a time."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds, self._clock, self._lock = seconds, clock, threading.Lock()
-        self._held: dict[Hashable, tuple[float, T]] = {}
+        self._held: dict[Hashable, _Held[T]] = {}
 
     def get(self, make: Callable[[], T], key: Hashable = None) -> T:
-        """Give what is held, or read it."""
+        """Give what is held, or read it; those who ask for something else do not wait."""
         with self._lock:
             now = self._clock()
-            self._held = {k: v for k, v in self._held.items() if now - v[0] < self._seconds}
-            if key not in self._held:
-                self._held[key] = (self._clock(), make())
-            return self._held[key][1]
+            held = self._held.get(key)
+            if held is None or now >= held.until:
+                self._held = {k: each for k, each in self._held.items() if now < each.until}
+                held = self._held[key] = _Held(now + self._seconds)
+        with held.lock:
+            if not held.values:
+                held.values.append(make())
+            return held.values[0]
 
     def forget(self) -> None:
         """Read it anew for whoever asks next: something has changed it."""
         with self._lock:
             self._held = {}
+
+
+@dataclass(frozen=True, eq=False)
+class _Held(Generic[T]):
+    """A value, or a place for it that one of those who ask fills."""
+
+    until: float
+    values: list[T] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Notes:
@@ -80,6 +95,18 @@ class Notes:
             return self._notes.pop(token, None)
 
 
+class Fragment:
+    """A part of a page, the same for all who look: its tag, and its text if somebody needs it."""
+
+    def __init__(self, tag: str, render_it: Callable[[], str]) -> None:
+        self.tag, self._render = tag, render_it
+
+    @cached_property
+    def text(self) -> str:
+        """The part, rendered once."""
+        return self._render()
+
+
 @dataclass(frozen=True, eq=False)
 class Site:
     """What all visits share.
@@ -100,6 +127,8 @@ class Site:
         Has it read anew for the next who looks.
     plots
         Of the last days, likewise.
+    fragments
+        Of the queue, likewise.
     notes
         Lines for visitors.
     """
@@ -112,6 +141,7 @@ class Site:
     overview: Callable[[], Overview]
     look_again: Callable[[], None]
     plots: Remembered[Plots]
+    fragments: Remembered[Fragment]
     notes: Notes
 
     @property
@@ -177,10 +207,14 @@ class Visit:
             What the part is made of, without the time.
         """
         tag = answers.tag_of(PRODUCT_VERSION, self.may_operate, *parts)
-        known = answers.unchanged(self.request, tag)
+        return self.answer(Fragment(tag, lambda: self.fragment(template, **values)))
+
+    def answer(self, fragment: Fragment) -> Response:
+        """Give a part of a page, unless the browser has it."""
+        known = answers.unchanged(self.request, fragment.tag)
         if known is not None:
             return known
-        return HTMLResponse(self.fragment(template, **values), headers={"ETag": tag})
+        return HTMLResponse(fragment.text, headers={"ETag": fragment.tag})
 
 
 Act = Callable[[Visit], Response]
