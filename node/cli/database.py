@@ -9,8 +9,8 @@ import typer
 
 from node.cli.output import AsJson, progress, write_facts, write_json, write_table
 from node.cli.site import open_index, settings_for_person
+from node.operating.desk import open_files
 from node.upkeep import check_files
-from storage.files import FileStore
 from storage.upkeep import back_up, faults, known_files, versions
 
 app = typer.Typer(help="Look after the database: upgrade, check, back up.")
@@ -81,7 +81,7 @@ def check(
 ) -> None:
     """Tell whether the index is sound and every file that it names is there; exit code 1 if not."""
     settings = settings_for_person(context)
-    files = FileStore(settings.storage.folder / "files", reserve_bytes=0)
+    files = open_files(settings.storage.folder)
     with open_index(settings) as database:
         version, contradictions = versions(database), faults(database)
         with progress("looking at files", total=None, shown=not as_json) as bar:

@@ -19,7 +19,7 @@ from rich.text import Text
 from config.errors import UsageError
 from config.settings import Settings
 from node.cli.output import console
-from node.cli.site import open_files
+from node.operating.desk import open_files
 from node.operating.jobs import JobDetail
 from storage.database import Database
 
@@ -67,7 +67,7 @@ def draw(database: Database, settings: Settings, job: JobDetail) -> "Drawn":
     from node.results.outcomes import APPROVED_DISCLAIMER, DISCLAIMER  # noqa: PLC0415
 
     disclaimer = APPROVED_DISCLAIMER if settings.identity.approved_for_diagnosis else DISCLAIMER
-    slices = Slices(database, open_files(settings), disclaimer=disclaimer)
+    slices = Slices(database, open_files(settings.storage.folder), disclaimer=disclaimer)
     return slices.of_job(job.id, job.run)
 
 

@@ -9,9 +9,10 @@ import typer
 from config.settings import Settings
 from node.audit.trail import person, trail_of
 from node.cli.output import AsJson, moment_in_words, write_json, write_table
-from node.cli.site import open_files, open_index, settings_for_person
+from node.cli.site import open_index, settings_for_person
 from node.custody import Stores
 from node.engine import Queues
+from node.operating.desk import open_files
 from node.operating.values import made_of
 from node.retention import Retention, goes_at
 from storage.database import Database
@@ -83,7 +84,7 @@ def _kept(study: FinishedStudy, keep_days: float | None) -> KeptStudy:
 def _retention(settings: Settings, database: Database) -> Retention:
     stores = Stores(
         database=database,
-        files=open_files(settings),
+        files=open_files(settings.storage.folder),
         queues=Queues(database.engine),
         max_instance_bytes=settings.node.max_instance_bytes,
         audit=trail_of(database, settings).write,

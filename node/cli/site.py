@@ -12,7 +12,6 @@ from config import log
 from config.errors import UsageError
 from config.settings import AnalysisSettings, Settings, load_settings
 from storage.database import Database
-from storage.files import FileStore
 
 SQLITE = "sqlite:///"
 
@@ -53,11 +52,6 @@ def with_analysis(settings: Settings, **changes: str | Path | None) -> Settings:
         option = error.errors()[0]["loc"][0]
         raise UsageError(f"--{option}: {named.get(str(option))!r} is not possible") from error
     return settings.model_copy(update={"analysis": analysis})
-
-
-def open_files(settings: Settings) -> FileStore:
-    """Open the store of a node, to look at it or to remove from it."""
-    return FileStore(settings.storage.folder / "files", reserve_bytes=0)
 
 
 @contextmanager

@@ -214,7 +214,7 @@ def _run_again(desk: Desk, job: JobRecord, command: str) -> Done:
     if study is not None and missing:
         raise UsageError(
             f"{missing} of {len(study.instances)} images of job {job.id} are not in the store any "
-            f"more: send the study again first, or ask on a machine that has {desk.files.root}"
+            "more: send the study again first"
         )
     with desk.database.begin() as transaction:
         # it may have moved since it was looked at

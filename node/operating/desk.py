@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from config.errors import UsageError
 from config.settings import Settings
 from node.audit.messages import Participant
 from node.audit.trail import Write, trail_of
@@ -23,8 +25,8 @@ class Desk:
     ----------
     database
         The index.
-    files
-        The store of images; only an analysis that is to run again looks into it.
+    folder
+        Of the node's data; only an analysis that is to run again looks into it.
     queues
         Where work is put.
     audit
@@ -34,10 +36,32 @@ class Desk:
     """
 
     database: Database
-    files: FileStore
+    folder: Path
     queues: "Queues"
     audit: Write
     person: Participant
+
+    @property
+    def files(self) -> FileStore:
+        """The store of images; raises `UsageError` if it is not on this machine."""
+        return open_files(self.folder)
+
+
+def open_files(folder: Path) -> FileStore:
+    """Open the store in a node's folder, to look at it or to remove from it; it is not made.
+
+    Raises
+    ------
+    UsageError
+        If it is not there: the node, or its file system, is that of another machine.
+    """
+    place = folder / "files"
+    if not place.is_dir():
+        raise UsageError(
+            f"the file store ({place.absolute()}) is not on this machine: give this command where "
+            "it is, or mount it here"
+        )
+    return FileStore(place, reserve_bytes=0)
 
 
 @contextmanager
@@ -45,6 +69,6 @@ def open_desk(database: Database, settings: Settings, person: Participant) -> It
     """Open a desk on an index that is open already."""
     from node.engine import Queues  # noqa: PLC0415 - lists do without, and it takes a second
 
-    files = FileStore(settings.storage.folder / "files", reserve_bytes=0)
+    audit = trail_of(database, settings).write
     with closing(Queues(database.engine)) as queues:
-        yield Desk(database, files, queues, trail_of(database, settings).write, person)
+        yield Desk(database, settings.storage.folder, queues, audit, person)

@@ -16,7 +16,6 @@ from node.operating import actions
 from node.operating.actions import WorkRole
 from node.operating.desk import Desk
 from storage.database import Database
-from storage.files import FileStore
 from tests.support.databases import database_url
 from tests.support.waiting import eventually
 
@@ -41,9 +40,8 @@ def told() -> list[Message]:
 
 @pytest.fixture
 def desk(database: Database, tmp_path: Path, told: list[Message]) -> Iterator[Desk]:
-    files = FileStore(tmp_path / "files", reserve_bytes=0)
     with closing(Queues(database.engine)) as queues:
-        yield Desk(database, files, queues, told.append, Participant("anna"))
+        yield Desk(database, tmp_path, queues, told.append, Participant("anna"))
 
 
 class Steps:
