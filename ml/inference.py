@@ -1,6 +1,7 @@
 """From a volume to the raw mask with a loaded network; device and precision are chosen once."""
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from ml.checkpoint import ModelCard, load
 from ml.familiarity import Familiarity, describe
 from ml.preprocess import AlignedVolume, network_input, resample, restore
 from ml.scoring import case_score
+from ml.transfer import OnItsWay, slices_of, to_device
 from ml.volume import NUM_CLASSES, Mask, Subtype, Volume
 
 # Axes: Z slice, N slices of a batch, C class, S row and column of the aligned image
@@ -111,6 +113,8 @@ class Segmenter:
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
         self._batch_slices = batch_slices
+        # a CPU that computes has no time for anything else
+        self._batches_ahead = 0 if self.device == "cpu" else 1
         self._model = model.to(self.device).eval().requires_grad_(False)
         # torch's stubs leave this form out
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -171,13 +175,7 @@ class Segmenter:
         return self.segment_aligned(self.align(volume), cancelled=cancelled)
 
     def align(self, volume: Volume) -> AlignedVolume:
-        """Find the midline of a volume, and resample it as the network sees it.
-
-        Raises
-        ------
-        ResourceError
-            If the host has no memory left.
-        """
+        """Find the midline of a volume, and resample it as the network sees it."""
         with _out_of_memory():
             return resample(volume, align(volume), self.card.input)
 
@@ -225,8 +223,7 @@ class Segmenter:
         logits_CSS : NDArray
             Shape (NUM_CLASSES, S, S), float32, on the aligned grid.
         """
-        for slices, logits_NCSS in self._batches(aligned, cancelled):
-            yield from zip(slices.tolist(), logits_NCSS.cpu().numpy(), strict=True)
+        yield from self._computed(aligned, cancelled, lambda logits_NCSS: logits_NCSS)
 
     def _predict(self, aligned: AlignedVolume, cancelled: Callable[[], bool]) -> Prediction:
         grid = aligned.grid
@@ -267,33 +264,45 @@ class Segmenter:
         self, aligned: AlignedVolume, cancelled: Callable[[], bool]
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Compute the probabilities (C, S, S) of each slice, in the order of the source."""
-        for slices, logits_NCSS in self._batches(aligned, cancelled):
-            probability_NCSS = (logits_NCSS / self.card.temperature).softmax(dim=1).cpu().numpy()
-            yield from zip(slices.tolist(), probability_NCSS, strict=True)
+        yield from self._computed(
+            aligned,
+            cancelled,
+            lambda logits_NCSS: (logits_NCSS / self.card.temperature).softmax(dim=1),
+        )
 
-    def _batches(
-        self, aligned: AlignedVolume, cancelled: Callable[[], bool]
-    ) -> Iterator[tuple[NDArray[np.intp], Tensor]]:
-        """Run the network: indices of the slices, and their logits (N, C, S, S) on the device."""
+    def _computed(
+        self,
+        aligned: AlignedVolume,
+        cancelled: Callable[[], bool],
+        finish: Callable[[Tensor], Tensor],
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Run the network, and `finish` its logits on the device; each slice, in order (C, S, S).
+
+        A GPU computes the next batch while the caller works on the slices of this one.
+        """
         if aligned.spec != self.card.input:
             raise ValueError("the volume was resampled by another specification than the card's")
         count = len(aligned.hu)
+        underway: deque[tuple[NDArray[np.intp], OnItsWay]] = deque()
         for first in range(0, count, self._batch_slices):
             if cancelled():
                 raise AnalysisCancelledError(f"cancelled after {first} of {count} slices")
             slices = np.arange(first, min(first + self._batch_slices, count))
-            yield slices, self._run(network_input(aligned, slices))
+            underway.append((slices, self._run(network_input(aligned, slices), finish)))
+            if len(underway) > self._batches_ahead:
+                yield from slices_of(*underway.popleft())
+        while underway:
+            yield from slices_of(*underway.popleft())
 
     @torch.inference_mode()
-    def _run(self, image_NCSS: NDArray[np.float32]) -> Tensor:
-        image = torch.from_numpy(image_NCSS)
-        image = image.to(self.device, memory_format=torch.channels_last)
+    def _run(self, image_NCSS: NDArray[np.float32], finish: Callable[[Tensor], Tensor]) -> OnItsWay:
+        image = to_device(torch.from_numpy(image_NCSS), self.device)
         dtype = torch.float16 if self.precision is Precision.FP16 else torch.bfloat16
         with torch.autocast(
             torch.device(self.device).type, dtype, enabled=self.precision is not Precision.FP32
         ):
             logits_NCSS: Tensor = self._model(image)
-        return logits_NCSS.float()
+        return OnItsWay(finish(logits_NCSS.float()))
 
 
 def choose_device(setting: str) -> str:
@@ -321,23 +330,6 @@ def choose_device(setting: str) -> str:
     if index >= count:
         raise UsageError(f"device is {setting!r}, but torch finds {count} CUDA devices here")
     return f"cuda:{index}"
-
-
-def try_device(device: str) -> None:
-    """Compute something small on a device.
-
-    Raises
-    ------
-    ResourceError
-        If that fails, or gives another result than it must.
-    """
-    try:
-        ones = torch.ones(8, 8, device=device)
-        total = float((ones @ ones).sum())
-    except Exception as error:  # torch and drivers raise anything
-        raise ResourceError(type(error).__name__) from error
-    if total != 8.0**3:
-        raise ResourceError("a wrong result")
 
 
 def try_device(device: str) -> None:

@@ -141,6 +141,25 @@ def test_the_size_of_a_batch_changes_nothing(batch_slices: int, prediction: Pred
     assert other.case_score == pytest.approx(prediction.case_score)
 
 
+@pytest.mark.parametrize("ahead", [1, 2, 100])
+def test_computing_ahead_as_for_a_gpu_changes_nothing(ahead: int, prediction: Prediction) -> None:
+    other = segmenter(BrightIsBlood(), batch_slices=3)
+    other._batches_ahead = ahead
+    found = other.segment(scan())
+    np.testing.assert_array_equal(found.mask.labels, prediction.mask.labels)
+    assert found.case_score == pytest.approx(prediction.case_score)
+    order = [index for index, _ in other.logits(aligned())]
+    assert order == list(range(len(aligned().hu)))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_gpu_finds_the_same(prediction: Prediction) -> None:
+    there = Segmenter(
+        BrightIsBlood(), CARD, device="cuda", precision=Precision.FP32, batch_slices=3
+    )
+    np.testing.assert_array_equal(there.segment(scan()).mask.labels, prediction.mask.labels)
+
+
 def test_bfloat16_finds_nearly_the_same(prediction: Prediction) -> None:
     half = Segmenter(BrightIsBlood(), CARD, device="cpu", precision=Precision.BF16)
     other = half.segment(scan())
