@@ -188,6 +188,7 @@ def orthanc(name: str, *, nodelay: bool = True) -> Iterator[Peer]:
 @contextmanager
 def postgresql(name: str) -> Iterator[str]:
     """Run a PostgreSQL of the kit; its URL."""
+    kit("postgres", "stop", "--name", name)  # left by a run that was killed
     url = kit("postgres", "start", "--name", name)["url"]
     try:
         yield url

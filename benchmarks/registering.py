@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -72,37 +73,60 @@ def _fill(url: str, count: int, seconds: float) -> float:
     database.upgrade()
     migrate(database)
     database.close()
-    begin_at = time.time() + 3.0
-    command = [sys.executable, "-m", "benchmarks.registering", str(begin_at), str(seconds)]
-    processes = [
-        subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(count)
-    ]
-    # not among the arguments, which everybody on the machine can read: it may hold a password
-    said = [process.communicate(url)[0] for process in processes]
-    if any(process.returncode for process in processes):
-        raise RuntimeError(f"a process that fills {url.partition(':')[0]} failed")
-    return sum(map(int, said)) / seconds
+    command = [sys.executable, "-m", "benchmarks.registering", str(seconds)]
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
+            )
+            for _ in range(count)
+        ]
+        # not among the arguments, which everybody on the machine can read: it may hold a password
+        for process in processes:
+            _tell(process, url)
+        for process in processes:
+            _heard(process)  # it is ready
+        for process in processes:
+            _tell(process, "go")
+        return sum(float(_heard(process)) for process in processes)
+
+
+def _tell(process: subprocess.Popen[str], line: str) -> None:
+    if process.stdin is not None:
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
+
+
+def _heard(process: subprocess.Popen[str]) -> str:
+    line = process.stdout.readline() if process.stdout is not None else ""
+    if not line:
+        raise RuntimeError("a process that enters images ended")
+    return line
 
 
 def main() -> None:
-    """Enter images from a moment on, for so many seconds; print how many."""
+    """Enter images for so many seconds, when told to; print how many a second."""
     parser = argparse.ArgumentParser(description="Enter images into the index on standard input.")
-    parser.add_argument("begin_at", type=float)
     parser.add_argument("seconds", type=float)
-    options = parser.parse_args()
-    database = Database(sys.stdin.read().strip())
-    time.sleep(max(0.0, options.begin_at - time.time()))
-    until, number, token = options.begin_at + options.seconds, 0, ""
-    while time.time() < until:
+    seconds = parser.parse_args().seconds
+    database = Database(sys.stdin.readline().strip())
+    _enter(database, copies.new_token(), 0)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    begun, number, token = time.monotonic(), 0, ""
+    while time.monotonic() < begun + seconds:
         if number % IMAGES_OF_A_STUDY == 0:
             token = copies.new_token()
-        with database.begin() as transaction:
-            transaction.studies.register(_image(token, number), now=datetime.now(UTC))
+        _enter(database, token, number)
         number += 1
-    print(number)
+    print(number / (time.monotonic() - begun), flush=True)
+
+
+def _enter(database: Database, token: str, number: int) -> None:
+    with database.begin() as transaction:
+        transaction.studies.register(_image(token, number), now=datetime.now(UTC))
 
 
 def _image(token: str, number: int) -> ReceivedInstance:
