@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from config.settings import CompletionSettings, Settings
 from node.completion import priorities_of, sweep
@@ -99,3 +101,30 @@ def test_the_studies_of_a_sender_may_be_urgent(database: Database, queues: Queue
         "CT3": Priority.ROUTINE,
     }
     assert order(database, 3)[0] == jobs["CT1"].id
+
+
+def test_taking_the_next_is_one_seek_however_many_wait(database: Database, queues: Queues) -> None:
+    taken: list[tuple[str, Any]] = []
+
+    def note(_c: object, _u: object, statement: str, parameters: Any, *_: object) -> None:
+        if "ORDER BY" in statement and ".priority" in statement and "LIMIT" in statement:
+            taken.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    with database.begin() as transaction:
+        queues.analyse(transaction.session, 1)
+    assert order(database, 1) == [1]
+    event.remove(database.engine, "before_cursor_execute", note)
+    statement, parameters = taken[0]
+    with database.engine.connect() as connection:
+        is_sqlite = connection.dialect.name == "sqlite"
+        if not is_sqlite:
+            # of a few rows it would read all
+            connection.exec_driver_sql("SET enable_seqscan = off")
+        explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
+        plan = connection.exec_driver_sql(f"{explain} {statement}", parameters).all()
+    said = "\n".join(str(row[-1]) for row in plan)
+    assert "idx_workflow_status_in_flight_v2" in said
+    assert "SCAN" not in said.upper().replace("INDEX SCAN", "")
+    assert "TEMP B-TREE" not in said
+    assert "Sort" not in said

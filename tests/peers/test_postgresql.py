@@ -22,7 +22,9 @@ pytestmark = [pytest.mark.peers, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]
 OF_INDEX_AND_QUEUE = (
     "tests/unit/storage",
+    "tests/integration/test_bell.py",
     "tests/integration/test_engine.py",
+    "tests/integration/test_priorities.py",
     "tests/acceptance/test_poison.py",
 )
 PARALLEL = "2"
