@@ -7,7 +7,7 @@ JOBS ?= 2
 FUZZ_SECONDS ?= 60
 BENCH ?=
 
-.PHONY: help install demo test test-fast test-peers fuzz bench check format lint types imports docs clean
+.PHONY: help install demo demo-viewer test test-fast test-peers fuzz bench check format lint types imports docs clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -21,6 +21,9 @@ install: $(VENV)/installed  ## Make .venv and install the project and its tools 
 
 demo: install  ## Run the main job: a node, a small PACS, three synthetic studies, their reports
 	$(BIN)/midline demo --out demo-output
+
+demo-viewer: install  ## The same in Orthanc and OHIF, where they are installed; see docs/viewer.md
+	$(BIN)/midline demo --viewer --out demo-output
 
 test: install  ## All tests that need nothing from outside
 	$(BIN)/pytest --quiet --numprocesses $(JOBS) --dist worksteal

@@ -1,4 +1,4 @@
-"""What MkDocs cannot know of this repository: documents outside docs/, and links to what is no page."""
+"""What MkDocs cannot know: documents outside docs/, and links to what is no page of the site."""
 
 import os
 import re
@@ -15,7 +15,7 @@ OF_THE_ROOT = {
     ROOT / "CONTRIBUTING.md": "contributing.md",
     ROOT / "CHANGELOG.md": "changelog.md",
 }
-"""Documents that stand in the root, where people look for them, and as what they are in the site."""
+"""Documents that stand in the root, and what they are in the site."""
 LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]+)\]\((?P<path>[^)#:\s]+)(?P<anchor>#[^)\s]*)?\)")
 
 

@@ -12,9 +12,7 @@ from node.caller import caller_of
 from node.cli.border import complain
 from node.cli.output import (
     AsJson,
-    duration,
     progress,
-    write_facts,
     write_json,
     write_table,
 )
@@ -174,29 +172,27 @@ def synth(
 
 
 def demo(
-    *, out: Annotated[Path, typer.Option(help="Folder of the demo.")] = Path("demo-output")
+    *,
+    out: Annotated[Path, typer.Option(help="Folder of the demo.")] = Path("demo-output"),
+    viewer: Annotated[
+        bool, typer.Option("--viewer", help="With Orthanc and OHIF, until Ctrl-C; docs/viewer.md.")
+    ] = False,
+    ohif: Annotated[
+        Path | None,
+        typer.Option(envvar="MIDLINE_OHIF", help="Folder with OHIF's index.html, for --viewer."),
+    ] = None,
+    dicomweb: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="MIDLINE_DICOMWEB",
+            help="Orthanc's DICOMweb plugin, if it is not where Debian has it.",
+        ),
+    ] = None,
 ) -> None:
     """Run the main job: a node, a small PACS, three synthetic studies, their reports."""
-    from node import demo as demonstration  # noqa: PLC0415 - torch takes seconds to load
+    from node.cli import demonstrating  # noqa: PLC0415 - torch takes seconds to load
 
-    with progress("starting", total=None) as bar:
-        shown = demonstration.run(out, tell=bar.tell)
-    write_table(
-        "What came back to the PACS",
-        ("Study", "Made with", "Report", "Found", ">Image to report"),
-        [
-            (
-                answer.study.head.title,
-                answer.study.truth_in_words,
-                answer.wording.word,
-                answer.found_in_words,
-                duration(answer.seconds),
-            )
-            for answer in shown.answers
-        ],
-    )
-    write_facts([("Page", shown.page), ("Files", shown.folder)])
-    for fault in shown.faults:
-        complain(fault)
-    if shown.faults:
-        raise typer.Exit(1)
+    if viewer:
+        demonstrating.show_in_viewer(out, ohif=ohif, dicomweb=dicomweb)
+    else:
+        demonstrating.show_on_page(out)

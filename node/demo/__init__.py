@@ -1,26 +1,29 @@
 """The main job, to be seen: a node, a small PACS, three synthetic studies, their reports.
 
 Everything goes the way it goes in a hospital: the studies are sent by C-STORE, the node finds out
-by itself when they are complete, and what is shown is read from what the PACS received.
+by itself when they are complete, and what is shown is read from what the PACS received. Where
+Orthanc and OHIF are installed, they can be the PACS and its viewer.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from config.errors import MidlineError
 from ml.volume import Subtype
 from node.demo import page, received, site
-from node.demo.pacs import REPORT, SEGMENTATION, Arrival, Pacs, running_pacs
+from node.demo.pacs import REPORT, SEGMENTATION, Arrival, running_pacs
 from node.demo.received import Answer
 from node.demo.studies import FIRST_UNSEEN_SEED, SyntheticHead, SyntheticStudy, write_study
-from node.peers import associated, contexts_for, read_store_file, send_file
+from node.demo.viewer import Tools, Viewer, running_viewer
+from node.peers import Peer, associated, contexts_for, read_store_file, send_file
 from node.status import StoreStatus
 
 RESULT_SECONDS = 180.0
 """How long all reports together may take after the last image."""
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.2
 HEADS = (
     SyntheticHead(
         "Bleeding in the brain and its ventricles",
@@ -56,6 +59,26 @@ class Demonstration:
     faults: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Showing:
+    """A demo that can be looked at in a viewer while it runs.
+
+    Attributes
+    ----------
+    viewer, node
+        What runs.
+    studies
+        What both were sent.
+    faults
+        What is missing; empty if all is well.
+    """
+
+    viewer: Viewer
+    node: site.DemoNode
+    studies: tuple[SyntheticStudy, ...]
+    faults: tuple[str, ...]
+
+
 def run(folder: Path, *, tell: Tell) -> Demonstration:
     """Run the demo.
 
@@ -80,8 +103,8 @@ def run(folder: Path, *, tell: Tell) -> Demonstration:
             studies = _make_studies(folder, tell)
             tell("waiting for the node")
             site.wait_until_ready(node)
-            sent_at = [_send(study, node, tell) for study in studies]
-            _wait_for_reports(studies, pacs, node, tell)
+            sent_at = [_send(study, node.peer, node.log, tell) for study in studies]
+            _wait_for_reports(studies, node, tell, has_report=pacs.has_report)
             tell("ending the node")
         arrivals = pacs.arrivals
     tell("drawing what the PACS received")
@@ -93,43 +116,88 @@ def run(folder: Path, *, tell: Tell) -> Demonstration:
     return Demonstration(folder, index, tuple(answers), tuple(faults))
 
 
-def _make_studies(folder: Path, tell: Tell) -> list[SyntheticStudy]:
+@contextmanager
+def showing(folder: Path, tools: Tools, *, tell: Tell) -> Iterator[Showing]:
+    """Run the demo with Orthanc as the PACS and OHIF before it; all ends with the block.
+
+    The studies are sent to the PACS and to the node, as a scanner does.
+
+    Parameters
+    ----------
+    folder
+        Gets everything; an earlier demo in it is deleted.
+    tools
+        Where the programs are.
+    tell
+        Called with what is being done.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds something else than a demo.
+    MidlineError
+        If something does not run.
+    """
+    site.claim(folder)
+    # a viewer opens the first series, and a localizer is black in the window of a brain
+    heads = [replace(head, localizer=False) for head in HEADS]
+    caller = Peer(site.AE_TITLE, "127.0.0.1", site.free_port())
+    with running_viewer(folder / "viewer", tools, node=caller) as viewer:
+        config = site.write_settings(folder, destination=viewer.pacs, port=caller.port)
+        with site.running_node(config) as node:
+            studies = _make_studies(folder, tell, heads)
+            tell("waiting for the node")
+            site.wait_until_ready(node)
+            for study in studies:
+                _send(study, viewer.pacs, viewer.log, tell)
+                _send(study, node.peer, node.log, tell)
+            _wait_for_reports(studies, node, tell, has_report=viewer.has_report)
+            faults = [
+                f"{study.head.title}: no report arrived; {node.log} says why"
+                for study in studies
+                if not viewer.has_report(study.study_instance_uid)
+            ]
+            yield Showing(viewer, node, tuple(studies), tuple(faults))
+
+
+def _make_studies(
+    folder: Path, tell: Tell, heads: Sequence[SyntheticHead] = HEADS
+) -> list[SyntheticStudy]:
     studies = []
-    for number, head in enumerate(HEADS, start=1):
-        tell(f"making study {number} of {len(HEADS)}")
+    for number, head in enumerate(heads, start=1):
+        tell(f"making study {number} of {len(heads)}")
         studies.append(write_study(folder / "studies" / f"study{number:02d}", head))
     return studies
 
 
-def _send(study: SyntheticStudy, node: site.DemoNode, tell: Tell) -> float:
+def _send(study: SyntheticStudy, peer: Peer, log: Path, tell: Tell) -> float:
     """Send all images of a study; when the last one was accepted, by `time.monotonic`."""
-    tell(f"sending {len(study.images)} images: {study.head.title.lower()}")
+    tell(f"sending {len(study.images)} images to {peer.ae_title}: {study.head.title.lower()}")
     files = [read_store_file(path) for path in study.images]
-    with associated(
-        node.peer,
-        contexts_for(files),
-        caller=site.CALLER,
-    ) as association:
+    with associated(peer, contexts_for(files), caller=site.CALLER) as association:
         for file in files:
-            status = send_file(association, file, peer=node.peer)
+            status = send_file(association, file, peer=peer)
             if status != StoreStatus.SUCCESS:
-                raise MidlineError(f"the node answered 0x{status:04X} to an image; see {node.log}")
+                raise MidlineError(
+                    f"{peer.ae_title} answered 0x{status:04X} to an image; {log} says why"
+                )
         return time.monotonic()
 
 
 def _wait_for_reports(
-    studies: Sequence[SyntheticStudy], pacs: Pacs, node: site.DemoNode, tell: Tell
+    studies: Sequence[SyntheticStudy],
+    node: site.DemoNode,
+    tell: Tell,
+    *,
+    has_report: Callable[[str], bool],
 ) -> None:
     """Wait until each study has its report, or until it took too long."""
     until = time.monotonic() + RESULT_SECONDS
-    wanted = {study.study_instance_uid for study in studies}
-
-    def reported() -> set[str]:
-        return {a.study_instance_uid for a in pacs.arrivals if a.sop_class_uid == REPORT}
-
-    while not wanted <= reported() and time.monotonic() < until:
-        tell(f"waiting for reports: {len(wanted & reported())} of {len(wanted)} arrived")
-        pacs.wait(lambda: wanted <= reported(), seconds=LOOK_SECONDS)
+    waiting = {study.study_instance_uid for study in studies}
+    while waiting and time.monotonic() < until:
+        tell(f"waiting for reports: {len(studies) - len(waiting)} of {len(studies)} arrived")
+        time.sleep(LOOK_SECONDS)
+        waiting = {uid for uid in waiting if not has_report(uid)}
         node.check()
 
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,32 +54,31 @@ class Pacs:
         self.peer = Peer(AE_TITLE, "127.0.0.1", 0)
         self._folder = folder
         self._arrivals: list[Arrival] = []
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
 
     @property
     def arrivals(self) -> tuple[Arrival, ...]:
         """Objects in the order of their arrival."""
-        with self._changed:
+        with self._lock:
             return tuple(self._arrivals)
 
-    def wait(self, condition: Callable[[], bool], *, seconds: float) -> bool:
-        """Wait until a condition holds that changes with arrivals; False if it does not in time."""
-        with self._changed:
-            return self._changed.wait_for(condition, seconds)
+    def has_report(self, study_instance_uid: str) -> bool:
+        """Whether a report of a study has arrived."""
+        wanted = (study_instance_uid, REPORT)
+        return any((a.study_instance_uid, a.sop_class_uid) == wanted for a in self.arrivals)
 
     def store(self, event: Event) -> int:
         """Answer a C-STORE: keep the object as it came."""
         content = event.encoded_dataset()
         sop_class_uid = str(event.request.AffectedSOPClassUID)
         study_instance_uid = str(event.dataset.StudyInstanceUID)
-        with self._changed:
+        with self._lock:
             # counted by ourselves: no name comes from a peer
             number = len(self._arrivals) + 1
             path = self._folder / f"{number:03d}-{KINDS[sop_class_uid]}.dcm"
             path.write_bytes(content)
             arrival = Arrival(study_instance_uid, sop_class_uid, path, time.monotonic())
             self._arrivals.append(arrival)
-            self._changed.notify_all()
         return StoreStatus.SUCCESS
 
 

@@ -89,13 +89,23 @@ def claim(folder: Path) -> None:
         raise UsageError(f"{folder} cannot be written ({error.strerror})") from error
 
 
-def write_settings(folder: Path, *, destination: Peer) -> Path:
-    """Write the settings of the demo's node: a free port, one destination, a short quiet time."""
+def write_settings(folder: Path, *, destination: Peer, port: int = 0) -> Path:
+    """Write the settings of the demo's node: one destination, a short quiet time.
+
+    Parameters
+    ----------
+    folder
+        Gets the file and the node's data.
+    destination
+        Gets the results.
+    port
+        To listen on; 0 for a free one.
+    """
     path = folder / SETTINGS
     lines = [
         "[node]",
         f'ae_title = "{AE_TITLE}"',
-        f"port = {_free_port()}",
+        f"port = {port or free_port()}",
         "[storage]",
         f"folder = {json.dumps(str((folder / DATA).resolve()))}",
         "reserve_bytes = 268_435_456",
@@ -192,7 +202,8 @@ def _end(node: DemoNode) -> int:
         return node.process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a port that nobody listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -19,16 +19,11 @@ def test_what_arrives_is_kept_byte_for_byte(tmp_path: Path) -> None:
     with running_pacs(tmp_path / "pacs") as pacs:
         with calling(pacs.peer, [SEGMENTATION]) as association:
             assert association.send_c_store(segmentation).Status == 0
-        assert pacs.wait(lambda: len(pacs.arrivals) == 1, seconds=5)
-        arrival = pacs.arrivals[0]
+            assert not pacs.has_report(segmentation.StudyInstanceUID)
+        (arrival,) = pacs.arrivals
     assert arrival.path == tmp_path / "pacs" / "001-SEG.dcm"
     assert arrival.study_instance_uid == segmentation.StudyInstanceUID
     assert encoded(dcmread(arrival.path)) == encoded(segmentation)
-
-
-def test_waiting_ends_in_time_when_nothing_arrives(tmp_path: Path) -> None:
-    with running_pacs(tmp_path / "pacs") as pacs:
-        assert not pacs.wait(lambda: bool(pacs.arrivals), seconds=0.05)
 
 
 def test_it_takes_results_and_no_images(tmp_path: Path) -> None:
