@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from config.errors import UsageError
-from node.cli.output import AsJson, as_dict, write_json, write_table
+from node.cli.output import AsJson, write_json, write_table
 from node.cli.site import open_index, settings_for_person
 from node.cli.telling import tell_configured
-from storage.records import NotificationState
+from storage.records import NotificationRecord, NotificationState
 
 app = typer.Typer(help="Show who is told of reports, tell again what did not arrive, try it.")
 
@@ -36,6 +36,22 @@ class Receiver:
     num_pending: int
     num_sent: int
     num_dead: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Who is told of reports, and the latest messages.
+
+    Attributes
+    ----------
+    receivers
+        Those of the settings, then others that have messages.
+    messages
+        The latest first.
+    """
+
+    receivers: tuple[Receiver, ...]
+    messages: tuple[NotificationRecord, ...]
 
 
 @app.command("list")
@@ -70,8 +86,7 @@ def list_notifications(
         for counted in [counts.get(name, dict.fromkeys(NotificationState, 0))]
     ]
     if as_json:
-        told = [as_dict(each) for each in receivers]
-        write_json({"receivers": told, "messages": [as_dict(each) for each in latest]})
+        write_json(Listing(tuple(receivers), latest))
         return
     write_table(
         "Receivers",

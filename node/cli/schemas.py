@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from config.errors import UsageError
-from node.cli import audit, database, retention
+from node.cli import audit, database, notifying, retention
 from node.cli.border import complain
 from node.operating.jobs import JobDetail, JobEntry
 from node.operating.overview import Overview
@@ -43,6 +43,7 @@ def written() -> Mapping[tuple[str, ...], Any]:
             ("audit", "show"): tuple[audit.ShownMessage, ...],
             ("audit", "verify"): AuditHead,
             ("accounts", "list"): tuple[AccountRecord, ...],
+            ("notifications", "list"): notifying.Listing,
             ("db", "check"): database.Checked,
             ("db", "backup"): database.BackUp,
         }

@@ -25,7 +25,9 @@ def test_missing_files_are_told_with_exit_code_1(run: Run, job: JobRecord) -> No
     assert "missing: " in run("db", "check").output
 
 
-def test_an_empty_node_is_sound(run: Run, database: Database) -> None:
+def test_an_empty_node_is_sound(run: Run, database: Database, tmp_path: Path) -> None:
+    assert "is not on this machine" in run("db", "check").stderr
+    (tmp_path / "data" / "files").mkdir()
     assert run("db", "check", "--digests").exit_code == 0
 
 

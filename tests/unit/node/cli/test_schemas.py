@@ -109,6 +109,7 @@ def test_lists_are_as_their_schemas_say(run: Run, busy: JobRecord) -> None:
     assert validated(run, ("peers", "list"))["refusals"]
     assert validated(run, ("accounts", "list"))
     assert validated(run, ("audit", "show"))
+    validated(run, ("notifications", "list"))
     assert validated(run, ("audit", "verify"))["num_messages"] > 0
 
 
