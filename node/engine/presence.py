@@ -55,8 +55,10 @@ def _beat(database: Database, own: NewWorker, timeout: timedelta) -> None:
             transaction.workers.beat(own, now=now)
             silent = transaction.workers.dead(now=now, timeout=timeout)
             beating = transaction.workers.alive(now=now, timeout=timeout)
-            for worker in (*silent, *filter(is_gone, beating)):
-                if worker.role == own.role:
+        # each by itself: two that take each other for dead would else wait for each other
+        for worker in (*silent, *filter(is_gone, beating)):
+            if worker.role == own.role:
+                with database.begin() as transaction:
                     transaction.workers.remove(worker.executor_id)
     except MidlineError as error:
         logger.warning("no sign of life: %s", error)
