@@ -1,6 +1,5 @@
 """One study: when what happened to it, what was chosen and why, what was made, and who got it."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from node.audit import events
 from node.operating.actions import ENDED
 from node.operating.jobs import JobDetail, JobEntry, JobFilter, ShownDelivery, listed, shown
 from node.page.visits import Visit
+from node.stages import read_stages
 from storage.records import (
     CommitmentState,
     DeliveryState,
@@ -174,7 +174,7 @@ def _chosen(jobs: tuple[JobEntry, ...], wanted: str | None) -> JobEntry | None:
     return next((job for job in jobs if str(job.id) == wanted), jobs[0] if jobs else None)
 
 
-def _steps(study: StudyRecord, detail: JobDetail | None, stages_json: str | None) -> Iterator[Step]:
+def _steps(study: StudyRecord, detail: JobDetail | None, stages: str | None) -> Iterator[Step]:
     """Put what happened in order, with the time between."""
     happened = [("first image", study.first_received_at, "")]
     happened.append(("last image", study.last_received_at, f"{study.num_instances} images held"))
@@ -182,7 +182,7 @@ def _steps(study: StudyRecord, detail: JobDetail | None, stages_json: str | None
         happened.append(("association released", study.released_at, ""))
     if detail is not None:
         happened += _of_job(detail)
-        happened += _of_stages(stages_json)
+        happened += [(f"analysis: {stage}", at, "") for stage, at in read_stages(stages).items()]
         happened += _of_deliveries(detail.deliveries)
     before: datetime | None = None
     for what, at, more in sorted(happened, key=lambda each: each[1]):
@@ -200,18 +200,6 @@ def _of_job(detail: JobDetail) -> Iterator[tuple[str, datetime, str]]:
     if detail.finished_at is not None:
         words = {JobState.FAILED: "ended without a report", JobState.CANCELLED: "cancelled"}
         yield words.get(detail.state, "report recorded"), detail.finished_at, detail.outcome or ""
-
-
-def _of_stages(stages_json: str | None) -> Iterator[tuple[str, datetime, str]]:
-    """Read when the run reached which stage."""
-    if stages_json is None:
-        return
-    stages = json.loads(stages_json)
-    for name, value in stages.items() if isinstance(stages, dict) else ():
-        try:
-            yield str(name).replace("_", " "), datetime.fromisoformat(value), "stage"
-        except (TypeError, ValueError):
-            continue
 
 
 def _of_deliveries(
