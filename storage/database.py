@@ -173,11 +173,12 @@ class Database:
         Raises
         ------
         StorageError
-            If the database cannot be reached or changed.
+            If the database cannot be reached or changed, or if a newer program made its tables.
         """
         # as slow to load as all the rest, and nobody else needs it
         from alembic import command  # noqa: PLC0415
         from alembic.migration import MigrationContext  # noqa: PLC0415
+        from alembic.util import CommandError  # noqa: PLC0415
 
         from storage.migrations import VERSION_TABLE, configuration  # noqa: PLC0415
 
@@ -185,7 +186,13 @@ class Database:
             _lock_for_upgrade(connection)
             versions = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
             before = versions.get_current_heads()
-            command.upgrade(configuration(connection), "head")
+            try:
+                command.upgrade(configuration(connection), "head")
+            except CommandError as error:
+                raise StorageError(
+                    f"the tables have version {', '.join(before)}, which this program does not "
+                    "know: install the version that made them, or put a backup back"
+                ) from error
             if versions.get_current_heads() != before:
                 _refuse_dangling(connection)
             connection.commit()

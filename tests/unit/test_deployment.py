@@ -1,6 +1,7 @@
 """The units of systemd: as systemd takes them, closed, and with commands that there are."""
 
 import configparser
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from config.checking import check
 from node.cli.commands import COMMANDS
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "systemd"
@@ -96,3 +98,22 @@ def test_the_parts_and_the_whole_do_not_run_together() -> None:
         is_part = path.name != "midline.service"
         assert (unit.get("PartOf") == "midline.target") is is_part
         assert (unit.get("Conflicts") == "midline.service") is is_part
+
+
+def test_the_settings_that_the_installation_shows_are_in_order(tmp_path: Path) -> None:
+    text = (FOLDER.parents[1] / "docs" / "installation.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        path = tmp_path / "midline.toml"
+        path.write_text(block, encoding="utf-8")
+        assert check(path) == ()
+
+
+def test_the_installation_names_units_and_commands_that_there_are() -> None:
+    text = (FOLDER.parents[1] / "docs" / "installation.md").read_text(encoding="utf-8")
+    for unit in re.findall(r"midline-(\w+)(?:@\S+)?(?: |$|`)", text):
+        if unit not in ("0", "NEW"):
+            assert list(FOLDER.glob(f"midline-{unit}*.service")), unit
+    for command in re.findall(r"midline\.toml (\w+)", text):
+        assert command in COMMANDS

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from config.errors import StorageError
 from storage.database import Database
 from storage.records import CommitmentState, DeliveryState, JobState, StudyState
 from storage.upkeep import faults, versions
@@ -51,3 +52,12 @@ def test_what_an_earlier_version_left_is_worked_on(database: Database) -> None:
         "second": (DeliveryState.PENDING, CommitmentState.NOT_ASKED),
         "third": (DeliveryState.DEAD, CommitmentState.NOT_ASKED),
     }
+
+
+def test_tables_of_a_newer_program_are_refused_and_stay_as_they_are(database: Database) -> None:
+    database.upgrade()
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE midline_version SET version_num = '9999'")
+    with pytest.raises(StorageError, match="version 9999, which this program does not know"):
+        database.upgrade()
+    assert versions(database).current == "9999"
