@@ -1,5 +1,6 @@
 """``midline notifications``: who is told of reports, what did not arrive, and trying it."""
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from config.errors import UsageError
+from config.settings import Settings
 from node.cli.output import AsJson, write_json, write_table
 from node.cli.site import open_index, settings_for_person
 from node.cli.telling import tell_configured
@@ -70,23 +72,9 @@ def list_notifications(
     with open_index(settings) as database, database.read() as transaction:
         counts = transaction.notifications.counts()
         latest = transaction.notifications.list(state=state, limit=limit)
-    known = {each.name: each for each in settings.notified}
-    names = [*known, *(name for name in counts if name not in known)]
-    receivers = [
-        Receiver(
-            name=name,
-            address=known[name].address if name in known else None,
-            outcomes=known[name].outcomes if name in known else (),
-            include=known[name].include if name in known else (),
-            num_pending=counted[NotificationState.PENDING],
-            num_sent=counted[NotificationState.SENT],
-            num_dead=counted[NotificationState.DEAD],
-        )
-        for name in names
-        for counted in [counts.get(name, dict.fromkeys(NotificationState, 0))]
-    ]
+    receivers = _receivers(settings, counts)
     if as_json:
-        write_json(Listing(tuple(receivers), latest))
+        write_json(Listing(receivers, latest))
         return
     write_table(
         "Receivers",
@@ -119,6 +107,27 @@ def list_notifications(
             )
             for each in latest
         ],
+    )
+
+
+def _receivers(
+    settings: Settings, counts: Mapping[str, Mapping[NotificationState, int]]
+) -> tuple[Receiver, ...]:
+    """Count for those of the settings, then for others that have messages."""
+    known = {each.name: each for each in settings.notified}
+    names = [*known, *(name for name in counts if name not in known)]
+    return tuple(
+        Receiver(
+            name=name,
+            address=known[name].address if name in known else None,
+            outcomes=known[name].outcomes if name in known else (),
+            include=known[name].include if name in known else (),
+            num_pending=counted[NotificationState.PENDING],
+            num_sent=counted[NotificationState.SENT],
+            num_dead=counted[NotificationState.DEAD],
+        )
+        for name in names
+        for counted in [counts.get(name, dict.fromkeys(NotificationState, 0))]
     )
 
 

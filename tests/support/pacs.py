@@ -43,6 +43,14 @@ def _always_success(_: Dataset) -> int:
     return StoreStatus.SUCCESS
 
 
+def _context(made: Certificates, name: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.certificate(name), made.key(name))
+    context.load_verify_locations(made.authorities)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
 @contextmanager
 def running_pacs(
     *,
@@ -92,13 +100,7 @@ def running_pacs(
         return status
 
     handlers = [(evt.EVT_C_ECHO, lambda _: 0), (evt.EVT_C_STORE, store)]
-    context = None
-    if certificates is not None:
-        made, name = certificates
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(made.certificate(name), made.key(name))
-        context.load_verify_locations(made.authorities)
-        context.verify_mode = ssl.CERT_REQUIRED
+    context = None if certificates is None else _context(*certificates)
     server = ae.start_server(
         (host, port), block=False, evt_handlers=list(handlers), ssl_context=context
     )
