@@ -36,6 +36,9 @@ class Closing:
     def report_commitment(self, request_id: int, attempt: int) -> None:
         raise AssertionError("nobody asked")
 
+    def notify(self, notification_id: int, attempt: int) -> None:
+        raise AssertionError("nobody is to be told")
+
     def encode_failure(self, job_id: int, reason: str) -> Json:
         self.asked.append((job_id, reason))
         return {}

@@ -64,6 +64,9 @@ class Recorder:
     def report_commitment(self, request_id: int, attempt: int) -> None:
         self.calls.append(("report_commitment", request_id, attempt))
 
+    def notify(self, notification_id: int, attempt: int) -> None:
+        self.calls.append(("notify", notification_id, attempt))
+
     def encode_failure(self, job_id: int, reason: str) -> Json:
         self.calls.append(("encode_failure", job_id, reason))
         return {"outcome": "FAILED"}
