@@ -96,8 +96,9 @@ def test_a_peer_that_is_down_is_told_in_one_line() -> None:
 
 
 def test_the_workers_of_a_node_are_shown(service: Service) -> None:
+    roles = {"listen", "analyse", "deliver"}
     workers = eventually(
-        lambda: {w["role"] for w in service.command("status")["workers"]} == {"analyse", "deliver"},
+        lambda: {w["role"] for w in service.command("status")["workers"]} == roles,
         seconds=SECONDS,
     )
     assert workers
