@@ -1,5 +1,6 @@
 """The demo in Orthanc and OHIF, as a newcomer starts it: what is seen, and that all of it ends."""
 
+import contextlib
 import json
 import os
 import re
@@ -47,6 +48,12 @@ def _lives(path: Path) -> bool:
         return False
 
 
+def interrupt(process: subprocess.Popen[str]) -> None:
+    """Do as a terminal does: tell all of them at once."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     if not OHIF.exists() or not Path("/usr/sbin/Orthanc").exists():
@@ -75,8 +82,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
                 said += line
             yield Demo(process, folder, said)
         finally:
-            # as a terminal does: to all of them at once
-            os.killpg(process.pid, signal.SIGINT)
+            interrupt(process)
 
 
 def test_what_the_node_found_is_seen_in_the_browser(demo: Demo) -> None:
@@ -100,6 +106,6 @@ def test_what_the_node_found_is_seen_in_the_browser(demo: Demo) -> None:
 def test_everything_ends_at_ctrl_c(demo: Demo) -> None:
     running = demo.servers()
     assert {"Orthanc", "nginx"} <= set(running)
-    os.killpg(demo.process.pid, signal.SIGINT)
+    interrupt(demo.process)
     assert demo.process.wait(SECONDS) == 0
     eventually(lambda: demo.servers() == [], seconds=SECONDS)
