@@ -6,7 +6,7 @@ hold; so do settings that only a new start can change (`config.reloading`).
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,10 +35,13 @@ class Source:
         The site's file; None for the environment alone, which never changes.
     asked
         Is set when they are to be read again.
+    overridden
+        Keys for which the command line has the last word.
     """
 
     path: Path | None = None
     asked: threading.Event = field(default_factory=threading.Event)
+    overridden: frozenset[str] = frozenset()
 
 
 class Reloader:
@@ -76,7 +79,8 @@ class Reloader:
             logger.error("the settings stay as they were: %s", error)  # noqa: TRY400
             return False
         self._settings = new
-        logger.info("the settings were read again: %s", _told(changed(old, wanted)))
+        keys = [key for key in changed(old, wanted) if key not in self._source.overridden]
+        logger.info("the settings were read again: %s", _told(keys))
         return True
 
     def run_until(self, stop: threading.Event) -> None:
@@ -113,7 +117,7 @@ def reloading(source: Source, settings: Settings, apply: Apply) -> Iterator[None
         thread.join()
 
 
-def _told(keys: tuple[str, ...]) -> str:
+def _told(keys: Sequence[str]) -> str:
     """Say what holds now, and what only after a new start."""
     now = [key for key in keys if is_reloaded(key)]
     later = [key for key in keys if not is_reloaded(key)]

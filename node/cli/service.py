@@ -46,7 +46,8 @@ def analyse(
 ) -> None:
     """Analyse received studies only; as many of these as there are GPUs."""
     settings = with_analysis(settings_for_service(context), device=device)
-    source = Source(config_of(context))
+    overridden = frozenset(() if device is None else ("analysis.device",))
+    source = Source(config_of(context), overridden=overridden)
     stop = _start(settings, supervised=supervised, hang_up=source.asked)
     from node import roles  # noqa: PLC0415 - torch takes seconds to load
 
