@@ -15,8 +15,8 @@ TRIGGERS: Mapping[Event, str] = MappingProxyType(
         Event.AUDIT_LOG_USED: "a person has the trail shown or exported (`midline audit`)",
         Event.BEGIN_TRANSFERRING: "an attempt to send results begins",
         Event.INSTANCES_ACCESSED: (
-            "a person has a study shown (`midline queue show` or the web page, Read), or decides about the work "
-            "on it (`retry`, `cancel`, `readmit` and the like, Update)"
+            "a person has a study shown (`midline queue show` or the web page, Read), or decides "
+            "about the work on it (`retry`, `cancel`, `readmit` and the like, Update)"
         ),
         Event.INSTANCES_TRANSFERRED: (
             "an association ended on which images came, one message for each study; an attempt "
@@ -27,8 +27,9 @@ TRIGGERS: Mapping[Event, str] = MappingProxyType(
         Event.SECURITY_ALERT: (
             "an association or a certificate is turned away, a limit is exceeded, a UID comes "
             "with other content or a study under another patient, the cross-patient guard stops "
-            "something, a person has the node forget what a peer refused, or changes who may use "
-            "the web page (`midline accounts`)"
+            "something, a person has the node forget what a peer refused, has workers take no new "
+            "work or go on (`midline drain`, `midline resume`), or changes who may use the web "
+            "page (`midline accounts`)"
         ),
         Event.USER_AUTHENTICATION: "a person signs in on the web page, cannot, or signs out",
     }
@@ -57,7 +58,7 @@ def properties(site: Site) -> str:
         "`midline audit verify` finds what was changed, removed or inserted. The head of the "
         "chain goes into the log and into each export, so that a cut end is found too.",
         "A message that cannot be written is logged and counted; neither reception nor delivery "
-        f"waits for it. An alert that repeats is written once in {QUIET_SECONDS:g} s, with how "
+        f"waits for it. An alert of a failure that repeats is written once in {QUIET_SECONDS:g} s, with how "
         "often it came.",
         "With `audit.syslog_host`, messages go there by the Audit Trail Message Transmission "
         "Profile SYSLOG-TLS (PS3.15 A.6: RFC 5424, RFC 5425) with the node's certificate, facility "
