@@ -58,8 +58,8 @@ def properties(site: Site) -> str:
         "`midline audit verify` finds what was changed, removed or inserted. The head of the "
         "chain goes into the log and into each export, so that a cut end is found too.",
         "A message that cannot be written is logged and counted; neither reception nor delivery "
-        f"waits for it. An alert of a failure that repeats is written once in {QUIET_SECONDS:g} s, with how "
-        "often it came.",
+        "waits for it. An alert of a failure that repeats is written once in "
+        f"{QUIET_SECONDS:g} s, with how often it came.",
         "With `audit.syslog_host`, messages go there by the Audit Trail Message Transmission "
         "Profile SYSLOG-TLS (PS3.15 A.6: RFC 5424, RFC 5425) with the node's certificate, facility "
         f"{syslog.FACILITY}, severity {syslog.NOTICE} or {syslog.WARNING}, MSGID "
