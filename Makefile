@@ -2,6 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PACKAGES := config storage ml node run_node.py tests docs benchmarks
 JOBS ?= 2
 FUZZ_SECONDS ?= 60
@@ -12,17 +13,23 @@ BENCH ?=
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-$(VENV)/installed: setup.cfg constraints.txt pyproject.toml
+# what runs the node, and beside it what people need who change it: newcomers wait for the first alone
+$(VENV)/program: setup.cfg constraints.txt
+	@echo "installing into $(VENV): some minutes, and 2 GB or more, most of it PyTorch"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs,train,export]'
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/installed: $(VENV)/program pyproject.toml
+	$(PIP) --editable '.[dev,docs,train,export]'
 	touch $@
 
 install: $(VENV)/installed  ## Make .venv and install the project and its tools in it
 
-demo: install  ## Run the main job: a node, a small PACS, three synthetic studies, their reports
+demo: $(VENV)/program  ## Run the main job: a node, a small PACS, three synthetic studies, their reports
 	$(BIN)/midline demo --out demo-output
 
-demo-viewer: install  ## The same in Orthanc and OHIF, where they are installed; see docs/viewer.md
+demo-viewer: $(VENV)/program  ## The same in Orthanc and OHIF, where they are installed; see docs/viewer.md
 	$(BIN)/midline demo --viewer --out demo-output
 
 test: install  ## All tests that need nothing from outside
@@ -35,7 +42,7 @@ test-peers: install  ## Tests against third-party DICOM software; see tests/peer
 	$(BIN)/pytest --quiet -m peers --numprocesses $(JOBS) --dist loadfile
 
 fuzz: install  ## Foreign bytes at both doors, FUZZ_SECONDS each; see tests/fuzz
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[fuzz]'
+	$(PIP) --editable '.[fuzz]'
 	$(BIN)/python -m tests.fuzz.receive -max_total_time=$(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz.series -max_total_time=$(FUZZ_SECONDS)
 
