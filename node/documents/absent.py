@@ -59,6 +59,10 @@ NOT_OFFERED = (
         "Outlines are in the report, in the overlay and on the page.",
         ("PresentationState", "ParametricMap"),
     ),
-    Absent("HL7 and FHIR", "Results go out as DICOM objects alone.", (r"(?i)\bhl7\b", "(?i)fhir")),
+    Absent(
+        "HL7 v3 and FHIR",
+        "Results go out as DICOM objects; HL7 v2 tells of them.",
+        (r"(?i)\bcda\b", "(?i)fhir"),
+    ),
 )
 """Services of DICOM and its surroundings that this version does not have."""

@@ -10,6 +10,7 @@ from node.documents import (
     results,
     selection,
     storing,
+    telling,
     trail,
 )
 from node.documents.absent import NOT_OFFERED
@@ -190,6 +191,8 @@ def _other_services() -> Iterator[str]:
         "There are no private SOP classes, no private transfer syntaxes, no private attributes, "
         "and no media."
     )
+    yield heading("5.1 Messages beside DICOM", level=3)
+    yield telling.hl7()
 
 
 def _configuration(site: Site) -> Iterator[str]:
