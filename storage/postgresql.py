@@ -16,11 +16,12 @@ MOST_CONNECTIONS = 20
 PATIENCE_SECONDS = 10.0
 """Longest wait for one of them."""
 CLIENT: Mapping[str, int] = {
-    "connect_timeout": 5,
+    # a sender waits meanwhile: for its association and for each image, see `node.handlers`
+    "connect_timeout": 3,
     # what was sent is to be acknowledged, in ms; also of the probes below
-    "tcp_user_timeout": 8_000,
-    "keepalives_idle": 4,
-    "keepalives_interval": 2,
+    "tcp_user_timeout": 5_000,
+    "keepalives_idle": 3,
+    "keepalives_interval": 1,
     "keepalives_count": 2,
 }
 """When this side gives a connection up, in seconds unless said otherwise."""

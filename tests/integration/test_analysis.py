@@ -31,6 +31,7 @@ from storage.database import Database
 from storage.files import FileStore
 from storage.records import JobRecord, JobState, ResultRecord
 from tests.support.ct_series import head_series, series_of, stack, uid
+from tests.support.databases import url_in
 from tests.support.heads import BLOOD_HU, Head
 from tests.support.result_inputs import MODEL, NODE
 from tests.support.sender import request_for
@@ -100,9 +101,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    database = Database(f"sqlite:///{tmp_path / 'midline.sqlite'}")
-    database.upgrade()
-    migrate(database)
+    database = Database(url_in(tmp_path))
     files = FileStore(tmp_path / "files", reserve_bytes=0)
     queues = Queues(database.engine)
     yield Site(

@@ -23,6 +23,7 @@ from storage.database import Database
 from storage.files import FileStore
 from tests.support.certificates import make_certificates
 from tests.support.ct_series import head_series, stack, uid
+from tests.support.databases import url_in
 from tests.support.pacs import free_port
 from tests.support.sender import calling, store
 from tests.support.waiting import eventually
@@ -36,9 +37,7 @@ class Site:
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.told: list[Message] = []
-        self.database = Database(f"sqlite:///{folder / 'midline.sqlite'}")
-        self.database.upgrade()
-        migrate(self.database)
+        self.database = Database(url_in(folder))
         self.queues = Queues(self.database.engine)
         stores = Stores(
             self.database,

@@ -22,6 +22,7 @@ from node.writing import Analysis, write
 from storage.database import Database
 from storage.files import FileStore
 from storage.records import DeliveryRecord, DeliveryState, NewResult
+from tests.support.databases import url_in
 from tests.support.destinations import settings_for
 from tests.support.held import hold
 from tests.support.pacs import COMPREHENSIVE_3D_SR, free_port, running_pacs
@@ -44,9 +45,7 @@ class Site:
     """A node with one finished job whose results wait for the destination ``pacs``."""
 
     def __init__(self, folder: Path, settings: Settings) -> None:
-        self.database = Database(f"sqlite:///{folder / 'midline.sqlite'}")
-        self.database.upgrade()
-        migrate(self.database)
+        self.database = Database(url_in(folder))
         self.files = FileStore(folder / "files", reserve_bytes=0)
         self.settings = settings
         self.queues = Queues(self.database.engine)

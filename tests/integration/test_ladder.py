@@ -32,6 +32,7 @@ from storage.database import Database
 from storage.files import FileStore
 from storage.records import DeliveryRecord, DeliveryState
 from tests.integration.test_analysis import Site, bleeding, quiet
+from tests.support.databases import url_in
 from tests.support.destinations import settings_for
 from tests.support.pacs import running_pacs
 from tests.support.result_inputs import MODEL, NODE
@@ -75,9 +76,7 @@ class Sender:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    database = Database(f"sqlite:///{tmp_path / 'midline.sqlite'}")
-    database.upgrade()
-    migrate(database)
+    database = Database(url_in(tmp_path))
     files = FileStore(tmp_path / "files", reserve_bytes=0)
     queues = Queues(database.engine)
     yield Site(

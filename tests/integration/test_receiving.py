@@ -23,6 +23,7 @@ from storage.database import Database
 from storage.files import FileStore
 from storage.records import CompleteStudy, ConflictKind, StudyRecord, StudyState
 from tests.support.ct_series import head_series, legacy_converted, series_of, stack, uid
+from tests.support.databases import url_in
 from tests.support.heads import Head
 from tests.support.pacs import free_port
 from tests.support.sender import calling, encoded, request_for, store, store_raw
@@ -71,9 +72,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    database = Database(f"sqlite:///{tmp_path / 'midline.sqlite'}")
-    database.upgrade()
-    migrate(database)
+    database = Database(url_in(tmp_path))
     stores = Stores(
         database=database,
         files=FileStore(tmp_path / "files", reserve_bytes=0),

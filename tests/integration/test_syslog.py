@@ -19,6 +19,7 @@ from storage.database import Database
 from storage.records import NewWorker
 from tests.support.audit_messages import MESSAGES, STUDY
 from tests.support.certificates import Certificates, make_certificates
+from tests.support.databases import url_in
 from tests.support.pacs import free_port
 from tests.support.repository import ReceivedMessages, running_repository
 from tests.support.waiting import eventually
@@ -40,8 +41,7 @@ def server(certificates: Certificates) -> Iterator[ReceivedMessages]:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'index.sqlite'}")
-    database.upgrade()
+    database = Database(url_in(tmp_path))
     yield database
     database.close()
 

@@ -14,6 +14,7 @@ from node.peers import Peer
 from storage.database import Database
 from storage.files import FileStore
 from storage.records import CompleteStudy, JobRecord, StudyRecord
+from tests.support.databases import url_in
 from tests.support.pacs import free_port
 from tests.support.waiting import eventually, port_is_open
 
@@ -72,9 +73,7 @@ def completing(
     """
     given = {"node": {"port": free_port()}, "completion": dict(completion)}
     settings = Settings.model_validate(given | sections)
-    database = Database(f"sqlite:///{folder / 'midline.sqlite'}")
-    database.upgrade()
-    migrate(database)
+    database = Database(url_in(folder))
     stores = Stores(
         database=database,
         files=FileStore(folder / "files", reserve_bytes=0),

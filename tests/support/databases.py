@@ -4,13 +4,17 @@
 ``postgresql+psycopg://user:password@host/name``.
 """
 
+import atexit
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
+
+from node.engine import migrate
+from storage.database import Database
 
 SERVER = "MIDLINE_TEST_DATABASE_URL"
 
@@ -26,14 +30,74 @@ def database_url(folder: Path) -> Iterator[str]:
     if not on_server():
         yield f"sqlite:///{folder / 'midline.sqlite'}"
         return
-    server = sa.make_url(os.environ[SERVER])
+    name = _create("template1")
+    try:
+        yield _url(name)
+    finally:
+        _drop(name)
+
+
+_names: dict[Path | None, str] = {}
+"""Databases on the server by their folders; that of no folder has nothing but tables."""
+
+
+def url_in(folder: Path, *, like: Path | None = None) -> str:
+    """Give the URL of the database that belongs to a folder; it has all tables.
+
+    SQLite in the folder itself, or one on the server, which is removed when this process ends.
+
+    Parameters
+    ----------
+    folder
+        The same one gets the same database.
+    like
+        Folder of which this one is a copy; nobody may be using its database.
+    """
+    if not on_server():
+        url = f"sqlite:///{folder / 'midline.sqlite'}"
+        _make_tables(url)
+        return url
+    if None not in _names:
+        atexit.register(_drop_all)
+        _names[None] = _create("template1")
+        _make_tables(_url(_names[None]))
+    if folder not in _names:
+        _names[folder] = _create(_names[like])
+    return _url(_names[folder])
+
+
+def _make_tables(url: str) -> None:
+    with closing(Database(url)) as database:
+        database.upgrade()
+        migrate(database)
+
+
+def _drop_all() -> None:
+    for name in _names.values():
+        _drop(name)
+
+
+def _create(template: str) -> str:
+    """Create a database as a copy of another one; its name."""
     name = f"midline_test_{uuid.uuid4().hex}"
-    # CREATE DATABASE takes no parameters and runs in no transaction; the name is our own
+    # CREATE DATABASE takes no parameters and runs in no transaction; the names are our own
+    _command(f"CREATE DATABASE {name} TEMPLATE {template}")
+    # tests look into the queue's tables by their names alone
+    _command(f"ALTER DATABASE {name} SET search_path = public, dbos")
+    return name
+
+
+def _drop(name: str) -> None:
+    _command(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _command(sql: str) -> None:
+    server = sa.make_url(os.environ[SERVER])
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    try:
-        yield server.set(database=name).render_as_string(hide_password=False)
-    finally:
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+        connection.exec_driver_sql(sql)
+
+
+def _url(name: str) -> str:
+    server = sa.make_url(os.environ[SERVER])
+    return server.set(database=name).render_as_string(hide_password=False)

@@ -14,6 +14,7 @@ from node.peers import Peer
 from storage.database import Database
 from storage.files import FileStore
 from storage.records import StudyRecord
+from tests.support.databases import url_in
 from tests.support.pacs import free_port
 
 
@@ -51,9 +52,7 @@ def listening(folder: Path, *, node: dict[str, object], **sections: object) -> I
     port = free_port()
     section = NodeSettings.model_validate({"port": port, "max_instance_bytes": 1 << 20} | node)
     settings = Settings.model_validate({"node": section} | sections)
-    database = Database(f"sqlite:///{folder / 'midline.sqlite'}")
-    database.upgrade()
-    migrate(database)
+    database = Database(url_in(folder))
     stores = Stores(
         database=database,
         files=FileStore(folder / "files", reserve_bytes=0),

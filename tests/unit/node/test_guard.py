@@ -20,6 +20,7 @@ from node.writing import Analysis, ResultObject, write
 from storage.database import Database
 from storage.files import FileStore
 from storage.records import CompleteStudy, NewResult
+from tests.support.databases import url_in
 from tests.support.held import hold
 from tests.support.received import NOW, complete_study
 from tests.support.result_inputs import (
@@ -47,8 +48,7 @@ class Node:
     """An index with one complete study and its job, without results."""
 
     def __init__(self, folder: Path, series: Series = SERIES) -> None:
-        self.database = Database(f"sqlite:///{folder / 'index.sqlite'}")
-        self.database.upgrade()
+        self.database = Database(url_in(folder))
         self.files = FileStore(folder / "files", reserve_bytes=0)
         self.guard = Guard(self.database, self.files)
         with self.database.begin() as transaction:

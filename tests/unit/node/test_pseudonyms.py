@@ -11,6 +11,7 @@ from config.errors import StorageError
 from node.pseudonyms import PREFIX, adopt, digest_of, keyed, patient_key
 from storage.database import Database
 from storage.files import FileStore
+from tests.support.databases import url_in
 from tests.support.received import NOW, received
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
@@ -26,8 +27,7 @@ def header(patient_id: str, issuer: str | None = None) -> Dataset:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'index.sqlite'}")
-    database.upgrade()
+    database = Database(url_in(tmp_path))
     yield database
     database.close()
 

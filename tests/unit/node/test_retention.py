@@ -22,6 +22,7 @@ from storage.database import Database
 from storage.files import FileStore
 from tests.support.audit_messages import ALICE
 from tests.support.ct_series import head_series, stack
+from tests.support.databases import url_in
 from tests.support.held import hold
 from tests.support.received import complete_study, made
 from tests.support.result_inputs import make_grid, make_series, uid
@@ -37,9 +38,7 @@ class Site:
     """A store with finished studies of three images each."""
 
     def __init__(self, folder: Path) -> None:
-        self.database = Database(f"sqlite:///{folder / 'index.sqlite'}")
-        self.database.upgrade()
-        migrate(self.database)
+        self.database = Database(url_in(folder))
         self.files = FileStore(folder / "files", reserve_bytes=0)
         self.told: list[Message] = []
 

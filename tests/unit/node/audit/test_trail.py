@@ -13,6 +13,7 @@ from node.audit.messages import Message, from_json
 from node.audit.trail import QUIET_SECONDS, Trail, person, running
 from storage.database import Database
 from tests.support.audit_messages import CT1, IMAGES, STUDY
+from tests.support.databases import url_in
 
 
 class Clock:
@@ -31,8 +32,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'index.sqlite'}")
-    database.upgrade()
+    database = Database(url_in(tmp_path))
     yield database
     database.close()
 
