@@ -91,6 +91,7 @@ SHOWN: tuple[str, ...] = (
     "notifications test pager",
     "db upgrade",
     "demo",
+    "demo --viewer --ohif ohif/package/dist",
     "segment study --out result",
     "send study --to MIDLINE@127.0.0.1:11112",
     "echo PACS@pacs.hospital.example:104",
