@@ -21,7 +21,7 @@ from ml.preprocess import resample
 from node.caller import caller_of
 from node.completion import sweep
 from node.custody import Stores, keep
-from node.engine import Json, Queues, migrate
+from node.engine import Json, Queues
 from node.results.outcomes import Outcome
 from node.results.read_report import Conclusion, ReadBack, read_report
 from node.stages import Stage, read_stages

@@ -15,7 +15,7 @@ from config.settings import Settings
 from node.audit.codes import Event, EventType, Kind, Role
 from node.audit.messages import Message
 from node.custody import Stores
-from node.engine import Queues, migrate
+from node.engine import Queues
 from node.listener import start_server
 from node.peers import Peer
 from node.tls import client_context

@@ -13,7 +13,7 @@ from ml.checkpoint import Thresholds
 from ml.volume import Subtype
 from node.caller import caller_of
 from node.delivery import HELD, Courier, pause_after
-from node.engine import Queues, migrate
+from node.engine import Queues
 from node.peers import Peer
 from node.results.forms import Forms
 from node.results.outcomes import StudyResult

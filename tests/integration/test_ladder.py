@@ -23,7 +23,7 @@ from config.settings import Settings
 from node.caller import caller_of
 from node.custody import Stores
 from node.delivery import Courier
-from node.engine import Queues, migrate
+from node.engine import Queues
 from node.peers import Peer
 from node.results.read_report import Conclusion, interpret_report
 from node.steps import Deliverer

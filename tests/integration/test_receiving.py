@@ -15,7 +15,7 @@ from ml.readers.pixels import supported_transfer_syntaxes
 from ml.volume import Volume
 from node.completion import sweep
 from node.custody import Stores
-from node.engine import Queues, migrate
+from node.engine import Queues
 from node.listener import ACCEPTED_CLASSES, start_server
 from node.peers import Caller, Peer, Timeouts, associated, echo
 from node.reception import Request

@@ -24,7 +24,7 @@ from config.settings import LivenessSettings
 from node.engine import migrate
 from storage.database import Database
 from storage.records import DeliveryState, JobRecord, JobState
-from tests.support.hosts import Host, Network, Postgres, Site, make_site, network
+from tests.support.hosts import ROLES, Host, Network, Postgres, Site, make_site, network
 from tests.support.ledger import ANALYSIS, Note, notes, overlaps
 from tests.support.pacs import Pacs, running_pacs
 from tests.support.sender import store
@@ -43,9 +43,9 @@ from tests.support.waiting import eventually
 IS_LONG = "MIDLINE_HOSTS_LONG" in os.environ
 NUM_STUDIES, NUM_KILLS = (60, 14) if IS_LONG else (10, 5)
 LIVENESS = (
-    LivenessSettings() if IS_LONG else LivenessSettings(beat_seconds=0.5, dead_after_seconds=3.0)
+    LivenessSettings() if IS_LONG else LivenessSettings(beat_seconds=1.0, dead_after_seconds=6.0)
 )
-CUT_SECONDS = 60.0 if IS_LONG else 6.0
+CUT_SECONDS = 60.0 if IS_LONG else 10.0
 TAKEN_OVER_SECONDS = 30.0
 """So soon the work of a host that died, or was cut off, is begun by another one."""
 ANSWER_SECONDS = 20.0
@@ -95,12 +95,12 @@ class Running:
         return not (jobs[JobState.QUEUED] or jobs[JobState.RUNNING] or waiting)
 
     def is_complete(self) -> bool:
-        """Whether every host has its workers at work."""
+        """Whether every host has all its roles."""
         timeout = timedelta(seconds=LIVENESS.dead_after_seconds)
         with self.database.read() as transaction:
             alive = transaction.workers.alive(now=transaction.now(), timeout=timeout)
         return {(worker.host, worker.role) for worker in alive} == {
-            (name, role) for name in self.hosts for role in ("analyse", "deliver")
+            (name, role) for name in self.hosts for role in ROLES
         }
 
     def assert_all_is_well(self, deaths: Sequence[Death]) -> None:

@@ -25,6 +25,7 @@ from storage.database import Database
 from storage.files import FileStore
 from storage.records import CommitmentState
 from tests.integration.test_delivery import Site
+from tests.support.databases import url_in
 from tests.support.destinations import settings_for
 from tests.support.pacs import free_port
 from tests.support.result_inputs import MODEL, NODE
@@ -34,7 +35,7 @@ class CommittedSite(Site):
     """A node with a finished job, and a listener that takes reports."""
 
     def __init__(self, folder: Path, settings: Settings) -> None:
-        self.database = Database(f"sqlite:///{folder / 'midline.sqlite'}")
+        self.database = Database(url_in(folder))
         self.files = FileStore(folder / "files", reserve_bytes=0)
         self.queues = Queues(self.database.engine)
         self.settings, self.job_id = settings, 1
@@ -115,6 +116,7 @@ Maker = Callable[..., CommittedSite]
 @pytest.fixture
 def site(tmp_path: Path, finished: Path) -> Iterator[Maker]:
     folder = shutil.copytree(finished, tmp_path / "node")
+    url_in(folder, like=finished)
     with ExitStack() as stack:
 
         def make(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from config.settings import Settings
 from node.custody import Stores
-from node.engine import Queues, migrate
+from node.engine import Queues
 from node.listener import listen
 from node.peers import Peer
 from storage.database import Database

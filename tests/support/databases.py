@@ -6,9 +6,12 @@
 
 import atexit
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -54,9 +57,11 @@ def url_in(folder: Path, *, like: Path | None = None) -> str:
         Folder of which this one is a copy; nobody may be using its database.
     """
     if not on_server():
-        url = f"sqlite:///{folder / 'midline.sqlite'}"
-        _make_tables(url)
-        return url
+        path = folder / "midline.sqlite"
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            shutil.copyfile(_empty_file(), path)
+        return f"sqlite:///{path}"
     if None not in _names:
         atexit.register(_drop_all)
         _names[None] = _create("template1")
@@ -64,6 +69,16 @@ def url_in(folder: Path, *, like: Path | None = None) -> str:
     if folder not in _names:
         _names[folder] = _create(_names[like])
     return _url(_names[folder])
+
+
+@cache
+def _empty_file() -> Path:
+    """Make a file of SQLite with nothing but tables, once: copying is quicker."""
+    folder = Path(tempfile.mkdtemp(prefix="midline-test-"))
+    atexit.register(shutil.rmtree, folder)
+    path = folder / "empty.sqlite"
+    _make_tables(f"sqlite:///{path}")
+    return path
 
 
 def _make_tables(url: str) -> None:

@@ -7,7 +7,9 @@ did what, and when. The clock is that of the machine, which all hosts of a test 
 """
 
 import contextvars
+import faulthandler
 import json
+import signal
 import socket
 import sys
 import time
@@ -69,7 +71,10 @@ class Quick:
         self.card = read_card(card_path(roles.weights_path(settings)))
         self._ledger = ledger
 
-    def segment(self, volume: Volume) -> Prediction:
+    def align(self, volume: Volume) -> Volume:
+        return volume
+
+    def segment_aligned(self, volume: Volume) -> Prediction:
         until = time.monotonic() + self._ledger.seconds
         while time.monotonic() < until:
             time.sleep(MARK_SECONDS)
@@ -113,6 +118,7 @@ def main() -> None:
     """Run one role of a host, or all of them, as the command line does."""
     name, config, role = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
     socket.gethostname = lambda: name
+    faulthandler.register(signal.SIGUSR1)  # says what it waits for
     program = [sys.executable, "-m", "tests.support.host", name, str(config)]
     supervisor.command = lambda role, _: [*program, role]
     if role != "serve":

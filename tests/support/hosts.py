@@ -173,7 +173,12 @@ class Host:
     def ended(self) -> int:
         """Wait for its end; its exit code."""
         assert self.process is not None
-        return self.process.wait(90)
+        try:
+            return self.process.wait(40)
+        except subprocess.TimeoutExpired:
+            for pid in self.pids():  # whoever holds it up says in the log where it stands
+                os.kill(pid, signal.SIGUSR1)
+            return self.process.wait(50)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from config.settings import NodeSettings, Settings
 from node.custody import Stores
-from node.engine import Queues, migrate
+from node.engine import Queues
 from node.hardening import HardServer
 from node.listener import start_server
 from node.peers import Peer

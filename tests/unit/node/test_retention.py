@@ -15,7 +15,7 @@ from node import retention
 from node.audit.codes import Event
 from node.audit.messages import Kind, Message
 from node.custody import Stores
-from node.engine import Queues, migrate
+from node.engine import Queues
 from node.part10 import preceding
 from node.retention import Removed, Retention, num_missing
 from storage.database import Database
