@@ -6,7 +6,6 @@ from functools import cache
 from importlib.resources import files
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -30,7 +29,6 @@ SIGN_IN_COOKIE = "midline-sign-in"
 PAGES: Mapping[str, Act] = {
     "/": queue.show,
     "/studies/{study_id:int}": study.show,
-    "/jobs/{job_id:int}/slices/{number:int}.png": study.picture,
     "/destinations": node_pages.destinations,
     "/node": node_pages.node,
     "/plots": node_pages.plots,
@@ -38,11 +36,15 @@ PAGES: Mapping[str, Act] = {
 LIVE: Mapping[str, Act] = {
     "/live/queue": queue.live,
     "/live/studies/{study_id:int}": study.live,
-    "/live/jobs/{job_id:int}/slices": study.slices,
     "/live/destinations": node_pages.destinations_live,
     "/live/node": node_pages.node_live,
 }
 """What an open page asks for by itself."""
+SLICES: Mapping[str, Act] = {
+    "/jobs/{job_id:int}/slices/{number:int}.png": study.picture,
+    "/live/jobs/{job_id:int}/slices": study.slices,
+}
+"""What takes seconds the first time."""
 ACTIONS: Mapping[str, Act] = {
     "/jobs/{job_id:int}/retry": act(acting.retry),
     "/jobs/{job_id:int}/resend": act(acting.resend),
@@ -60,6 +62,10 @@ def application(site: Site, figures: Figures) -> ASGIApp:
     routes = [
         *(_get(path, visited(path, answer)) for path, answer in PAGES.items()),
         *(_get(path, visited(path, answer, by_hand=False)) for path, answer in LIVE.items()),
+        *(
+            _get(path, visited(path, answer, by_hand=False, is_slow=True))
+            for path, answer in SLICES.items()
+        ),
         *(
             _post(path, visited(path, answer, role=AccountRole.OPERATOR))
             for path, answer in ACTIONS.items()
@@ -123,7 +129,7 @@ def _ask_to_sign_in(request: Request, *, problem: str = "", status: int = 200) -
 async def _sign_in(request: Request) -> Response:
     request.scope["midline.pattern"] = "/sign-in"
     form = await answers.read_form(request)
-    return await run_in_threadpool(_let_in, request, form)
+    return await visits.in_turn(visits.turns_of(request, is_slow=True), _let_in, request, form)
 
 
 def _let_in(request: Request, form: Mapping[str, str]) -> Response:

@@ -1,5 +1,6 @@
 """The page's process: everything it needs put together, and a server that ends when it is told."""
 
+import asyncio
 import logging
 import socket
 import ssl
@@ -38,6 +39,8 @@ logger = logging.getLogger(__name__)
 BACKLOG = 128
 MOST_AT_ONCE = 200
 """Requests that are answered at the same time; more are told to come back."""
+TURNS, SLOW_TURNS = 4, 2
+"""Requests that are worked on at the same time: quick ones, and signing in and drawing."""
 SECONDS_TO_END = 5
 KEEP_ALIVE_SECONDS = 30
 LOOK_SECONDS = 0.1
@@ -97,6 +100,8 @@ def assembled(database: Database, settings: Settings) -> Iterator[ASGIApp]:
             plots=Remembered(PLOTS_SECONDS),
             fragments=fragments,
             notes=Notes(),
+            turns=asyncio.Semaphore(TURNS),
+            slow_turns=asyncio.Semaphore(SLOW_TURNS),
         )
         yield application(site, figures)
 

@@ -4,6 +4,7 @@ What answers a visit is a plain function from a `Visit` to a response; it runs i
 own since it waits for the database. Who may ask, and whether a form is genuine, is decided before.
 """
 
+import asyncio
 import logging
 import threading
 import time
@@ -11,7 +12,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
@@ -33,6 +34,7 @@ from storage.records import AccountRole
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 PRODUCT_VERSION = version("midline")
 OVERVIEW_SECONDS, QUEUE_SECONDS, PLOTS_SECONDS = 2.0, 1.0, 30.0
@@ -131,6 +133,9 @@ class Site:
         Of the queue, likewise.
     notes
         Lines for visitors.
+    turns, slow_turns
+        How many requests are worked on at the same time: threads that compute only wait for each
+        other, and those that take seconds must not keep the others waiting.
     """
 
     settings: Settings
@@ -143,6 +148,8 @@ class Site:
     plots: Remembered[Plots]
     fragments: Remembered[Fragment]
     notes: Notes
+    turns: asyncio.Semaphore
+    slow_turns: asyncio.Semaphore
 
     @property
     def disclaimer(self) -> str:
@@ -222,7 +229,12 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def visited(
-    pattern: str, act: Act, *, role: AccountRole = AccountRole.VIEWER, by_hand: bool = True
+    pattern: str,
+    act: Act,
+    *,
+    role: AccountRole = AccountRole.VIEWER,
+    by_hand: bool = True,
+    is_slow: bool = False,
 ) -> Endpoint:
     """Make an endpoint of what answers a visit.
 
@@ -236,12 +248,15 @@ def visited(
         Who may ask.
     by_hand
         Whether a person asks, and not the page by itself.
+    is_slow
+        Whether it may take seconds; nobody else waits for it then.
     """
 
     async def endpoint(request: Request) -> Response:
         request.scope["midline.pattern"] = pattern
         form = await answers.read_form(request) if request.method == "POST" else {}
-        return await run_in_threadpool(_enter, request, form, act, role, by_hand)
+        turns = turns_of(request, is_slow=is_slow)
+        return await in_turn(turns, _enter, request, form, act, role, by_hand)
 
     return endpoint
 
@@ -251,9 +266,23 @@ def opened(pattern: str, act: Callable[[Request], Response]) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         request.scope["midline.pattern"] = pattern
-        return await run_in_threadpool(act, request)
+        return await in_turn(turns_of(request), act, request)
 
     return endpoint
+
+
+def turns_of(request: Request, *, is_slow: bool = False) -> asyncio.Semaphore:
+    """Choose whom a request waits for."""
+    site: Site = request.app.state.site
+    return site.slow_turns if is_slow else site.turns
+
+
+async def in_turn(
+    turns: asyncio.Semaphore, answer: Callable[P, Response], *args: P.args, **named: P.kwargs
+) -> Response:
+    """Answer in a thread, when it is this request's turn."""
+    async with turns:
+        return await run_in_threadpool(answer, *args, **named)
 
 
 def _enter(
