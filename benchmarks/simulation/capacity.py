@@ -27,7 +27,7 @@ class Carried:
     delivery_seconds
         Of the results of one study, on one of the deliverer's slots.
     registrations_per_second
-        That one PostgreSQL takes; of SQLite, `registrations_sqlite`.
+        That one PostgreSQL takes, None if none was there; of SQLite, `registrations_sqlite`.
     megabytes_each
         Of an image.
     """
@@ -36,7 +36,7 @@ class Carried:
     analysis_seconds: float
     analysis_variation: float
     delivery_seconds: float
-    registrations_per_second: float
+    registrations_per_second: float | None
     registrations_sqlite: float
     megabytes_each: float
 
@@ -85,7 +85,8 @@ class Need:
     listeners, cpu_workers, gpu_workers, deliverer_slots
         How many.
     database_load, sqlite_load
-        Share of one PostgreSQL and of one SQLite that is busy; above 1 it cannot be.
+        Share of one PostgreSQL and of one SQLite that is busy; above 1 it cannot be. None where
+        it was not measured.
     terabytes_per_day
         Images alone.
     megabits_per_second
@@ -99,7 +100,7 @@ class Need:
     cpu_workers: int
     gpu_workers: int
     deliverer_slots: int
-    database_load: float
+    database_load: float | None
     sqlite_load: float
     terabytes_per_day: float
     megabits_per_second: float
@@ -137,7 +138,7 @@ def carried_by(results: Mapping[str, Mapping[str, Any]]) -> Carried:
         analysis_seconds=turnaround["cases"]["known sender"]["stages"]["analysis"]["median"],
         analysis_variation=load["model"]["work"]["variation"],
         delivery_seconds=results_sent["median_seconds"],
-        registrations_per_second=max(taken["postgresql"], default=sqlite),
+        registrations_per_second=max(taken["postgresql"], default=None),
         registrations_sqlite=sqlite,
         megabytes_each=receive["megabytes_each"],
     )
@@ -166,7 +167,11 @@ def need(studies_per_day: int, carried: Carried, assumed: Assumptions) -> Need:
         cpu_workers=workers[0],
         gpu_workers=workers[1],
         deliverer_slots=math.ceil(rate * carried.delivery_seconds / assumed.most_load),
-        database_load=transactions / carried.registrations_per_second,
+        database_load=(
+            transactions / carried.registrations_per_second
+            if carried.registrations_per_second is not None
+            else None
+        ),
         sqlite_load=transactions / carried.registrations_sqlite,
         terabytes_per_day=studies_per_day * assumed.images_each * carried.megabytes_each / 1e6,
         megabits_per_second=8 * images * carried.megabytes_each,
@@ -189,9 +194,11 @@ def bounds(carried: Carried, assumed: Assumptions) -> list[tuple[str, int]]:
         "one listener": assumed.most_load * carried.images_per_second / assumed.images_each,
         "one slot of the deliverer": assumed.most_load / carried.delivery_seconds,
         "one SQLite": assumed.most_load * carried.registrations_sqlite / transactions,
-        "one PostgreSQL": assumed.most_load * carried.registrations_per_second / transactions,
         "a network of 1 Gbit/s": assumed.most_load
         * 1000
         / (8 * assumed.images_each * carried.megabytes_each),
     }
+    if carried.registrations_per_second is not None:
+        taken = carried.registrations_per_second / transactions
+        rates["one PostgreSQL"] = assumed.most_load * taken
     return sorted(((what, int(rate * per_day)) for what, rate in rates.items()), key=lambda x: x[1])

@@ -136,8 +136,8 @@ def _carried(carried: Carried, assumed: Assumptions) -> Iterable[str]:
         ("one SQLite, images/s", f"{carried.registrations_sqlite:.0f}", "measured: database"),
         (
             "one PostgreSQL, images/s",
-            f"{carried.registrations_per_second:.0f}",
-            "measured: database",
+            f"{carried.registrations_per_second:.0f}" if carried.registrations_per_second else "-",
+            "measured: database" if carried.registrations_per_second else "not measured",
         ),
         ("an image, MB", f"{carried.megabytes_each:.2f}", "measured: receive"),
         ("one GPU worker, s a study", f"{assumed.gpu_seconds:g}", "**assumed**"),
@@ -189,7 +189,9 @@ def _needs(carried: Carried, assumed: Assumptions) -> Iterable[str]:
 
 
 def _rows(assumed: Assumptions) -> list[tuple[str, Callable[[Need], str]]]:
-    def load(share: float) -> str:
+    def load(share: float | None) -> str:
+        if share is None:
+            return "not measured"
         return f"{100 * share:.1f} %" + (" **too much**" if share > assumed.most_load else "")
 
     return [
