@@ -32,7 +32,8 @@ SOURCES = {
     path: path.read_text(encoding="utf-8")
     for folder in ("config", "ml", "node")
     for path in sorted((ROOT / folder).rglob("*.py"))
-    if "documents" not in path.parts
+    # the demonstration also sets up other programs, which offer more
+    if not {"documents", "demo"} & set(path.parts)
 }
 
 
