@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from config.errors import DatabaseBusyError, TakenOverError
 from config.settings import LivenessSettings
 from node.engine import Json, Queues, fence, migrate, patience, run_analyser, run_deliverer, worker
+from node.engine.liveness import Liveness
 from storage.database import Database
 from tests.support.databases import database_url
 from tests.support.waiting import eventually
@@ -353,3 +354,31 @@ def test_who_was_taken_over_writes_nothing_and_works_on(
 def test_whoever_does_no_work_of_the_queue_may_write(database: Database) -> None:
     with database.fenced(fence).begin() as transaction:
         assert not transaction.workers.remove("nobody")
+
+
+def test_who_gives_no_sign_of_life_is_told_before_others_take_over(
+    database: Database, queues: Queues
+) -> None:
+    settings = LivenessSettings(beat_seconds=1.5, dead_after_seconds=5.0)
+    away, lost = threading.Event(), threading.Event()
+
+    def refuse(_: object) -> None:
+        if away.is_set():
+            raise DatabaseBusyError("away")
+
+    liveness = Liveness(
+        database.fenced(refuse),
+        queues,
+        "analyse-cut-off",
+        role="analyse",
+        device="cpu",
+        settings=settings,
+        on_lost_lease=lost.set,
+    )
+    assert liveness.start(threading.Event())
+    away.set()
+    assert lost.wait(30)
+    with database.begin() as transaction:
+        alive = transaction.workers.alive(now=transaction.now(), timeout=timedelta(seconds=5.0))
+    assert [worker.executor_id for worker in alive] == ["analyse-cut-off"]
+    liveness.stop()

@@ -147,6 +147,7 @@ def at_work(
         try:
             eventually(running.is_complete, seconds=SECONDS)
             yield running
+            eventually(running.is_complete, seconds=SECONDS)  # nobody had to help
         finally:
             for host in site.hosts.values():
                 host.terminate()
