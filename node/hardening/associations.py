@@ -4,6 +4,7 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.1
 """Longest wait between two looks at timers, and at what nobody tells of."""
+PAUSE_SECONDS = 0.001
+"""Between two looks of a requestor."""
 
 
 def _nobody() -> None:
@@ -75,21 +78,37 @@ class HardAssociation(Association):
             self.on_answered()
 
     def _run_reactor(self) -> None:
-        """Serve an established association to its end."""
-        if not self.is_acceptor:
-            super()._run_reactor()
-            return
+        """Serve an established association to its end.
+
+        An acceptor waits for messages. A requestor looks for them, since whoever sends waits for
+        its pause.
+        """
         while not self._kill:
-            # a service that sends requests of its own pauses this thread meanwhile
-            self._is_paused = True
-            self._reactor_checkpoint.wait()
-            self._is_paused = False
+            if not self.is_acceptor:
+                time.sleep(PAUSE_SECONDS)
+            if not self._may_take_messages():
+                continue
             with contextlib.suppress(queue.Empty):
-                context_id, message = self.dimse.msg_queue.get(timeout=LOOK_SECONDS)
+                context_id, message = self.dimse.msg_queue.get(
+                    block=self.is_acceptor, timeout=LOOK_SECONDS
+                )
                 if message is not None and context_id is not None:
                     self._serve_request(message, context_id)
             if self._is_over():
                 self.kill()
+
+    def _may_take_messages(self) -> bool:
+        """Wait while this thread is to pause; whether messages are for it afterwards.
+
+        Who sends a request asks for the pause, and waits until it is noted; then the response is
+        not to be taken here. pynetdicom does not look again after the wait: asked in that moment,
+        it is noted as paused, goes on, and now and then took a response, for which its sender
+        waited in vain.
+        """
+        self._is_paused = True
+        self._reactor_checkpoint.wait()
+        self._is_paused = False
+        return self._reactor_checkpoint.is_set()
 
     def _is_over(self) -> bool:
         """Whether the association ended, by whomever; it is noted how."""
