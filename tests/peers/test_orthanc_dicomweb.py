@@ -14,8 +14,8 @@ import pytest
 from pydicom.uid import SegmentationStorage
 
 from config.settings import WebDestinationSettings
-from node.operating.probing import probe_service
 from node.delivery import HELD
+from node.operating.probing import probe_service
 from node.sending import Sent
 from node.stow import send_by_stow
 from storage.records import DeliveryState
