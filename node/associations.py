@@ -71,14 +71,15 @@ class OpenAssociations:
     def __init__(self, listener: str = "") -> None:
         self.listener = listener
         self._open: dict[Association, _Open] = {}
+        self._ending: set[str] = set()
         self._lock = threading.Lock()
         self._announced: SimpleQueue[frozenset[int]] = SimpleQueue()
 
     @property
     def ids(self) -> frozenset[str]:
-        """By which all listeners know those that are open."""
+        """By which all listeners know those that are open, or whose end is not recorded yet."""
         with self._lock:
-            return frozenset(each.id for each in self._open.values())
+            return frozenset(each.id for each in self._open.values()) | self._ending
 
     def begin(self, association: Association) -> str:
         """Remember who opened an association; gives it its name for all listeners."""
@@ -104,10 +105,17 @@ class OpenAssociations:
         return known.id if is_first else ""
 
     def end(self, association: Association) -> Ended:
-        """Forget an association; nothing if it has ended before."""
+        """Forget an association; nothing if it has ended before. Its end is to be recorded next."""
         with self._lock:
             known = self._open.pop(association, None)
+            if known is not None:
+                self._ending.add(known.id)
         return Ended() if known is None else Ended(known.id, known.caller, known.instances)
+
+    def recorded(self, association_id: str) -> None:
+        """Forget the name of an association too: its end is recorded, or will never be."""
+        with self._lock:
+            self._ending.discard(association_id)
 
     def lost(self) -> tuple[Association, ...]:
         """List those whose thread is gone although nobody said that they ended."""

@@ -204,6 +204,8 @@ def note_end(
     except MidlineError as error:
         # the longer quiet time, for studies without this evidence, completes them too
         logger.warning("the end of an association was not recorded: %s", error)
+    finally:
+        associations.recorded(ended.id)
     # also without a study: what the same sender sent before may have waited for it
     associations.announce(ended.studies)
     tell_of_reception(audit, database, ended.caller, ended.instances)

@@ -55,6 +55,14 @@ def test_what_has_ended_leaves_nothing_more() -> None:
     assert associations.end(association).studies == {1}
     assert associations.end(association) == Ended()
     assert associations.note(association, 1, CT_IMAGE) == ""
+
+
+def test_an_end_that_is_not_recorded_yet_is_no_lost_association() -> None:
+    associations = OpenAssociations()
+    association = opened(associations, "CT1", 1)
+    ended = associations.end(association)
+    assert associations.ids == {ended.id}
+    associations.recorded(ended.id)
     assert associations.ids == frozenset()
 
 

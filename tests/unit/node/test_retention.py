@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from config.errors import StorageError
 from config.settings import RetentionSettings
@@ -169,10 +170,13 @@ def test_content_that_a_study_still_needs_stays(site: Site) -> None:
     old, young = site.finished("old"), site.finished("young", days_ago=1)
     with site.database.engine.begin() as connection:
         # two rows on one file: not what a sender does, but what digests as names allow
-        connection.exec_driver_sql(
-            "UPDATE instance SET path = (SELECT path FROM instance WHERE study_id = ? LIMIT 1)"
-            " WHERE id = (SELECT max(id) FROM instance WHERE study_id = ?)",
-            (old, young),
+        connection.execute(
+            sa.text(
+                "UPDATE instance SET path = "
+                "(SELECT path FROM instance WHERE study_id = :old LIMIT 1)"
+                " WHERE id = (SELECT max(id) FROM instance WHERE study_id = :young)"
+            ),
+            {"old": old, "young": young},
         )
     assert site.retention().run(now=NOW).study_ids == (old,)
     with site.database.read() as transaction:
