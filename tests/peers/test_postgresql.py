@@ -22,9 +22,24 @@ pytestmark = [pytest.mark.peers, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]
 OF_INDEX_AND_QUEUE = (
     "tests/unit/storage",
+    "tests/unit/node/audit/test_trail.py",
+    "tests/unit/node/test_guard.py",
+    "tests/unit/node/test_pseudonyms.py",
+    "tests/unit/node/test_retention.py",
+    "tests/integration/test_analysis.py",
+    "tests/integration/test_audit.py",
     "tests/integration/test_bell.py",
+    "tests/integration/test_commitment.py",
+    "tests/integration/test_completeness.py",
+    "tests/integration/test_delivery.py",
     "tests/integration/test_engine.py",
+    "tests/integration/test_granting.py",
+    "tests/integration/test_guarded_delivery.py",
+    "tests/integration/test_ladder.py",
     "tests/integration/test_priorities.py",
+    "tests/integration/test_receiving.py",
+    "tests/integration/test_several_listeners.py",
+    "tests/integration/test_syslog.py",
     "tests/acceptance/test_poison.py",
 )
 PARALLEL = "2"

@@ -13,12 +13,14 @@ from config.errors import PeerError
 from node.peers import Peer
 from node.status import StoreStatus
 from tests.support.ct_series import even_heights, head_series, stack
-from tests.support.hosts import ROLES, Site
+from tests.support.hosts import Site
+from tests.support.ledger import notes
 from tests.support.pacs import Pacs
 from tests.support.sender import store
 from tests.support.waiting import eventually
 
 PAUSE_SECONDS = 0.2
+JUST_NOW_SECONDS = 0.3
 NOBODY_ANSWERS = (PeerError, AttributeError, RuntimeError, ValueError)
 """What a sender sees of a listener that is killed, or not there."""
 
@@ -94,12 +96,24 @@ class Storm:
     deaths: list[Death] = field(default_factory=list)
 
     def blow(self, num_kills: int, *, longest_pause_seconds: float) -> None:
-        """Kill every role and whole hosts in turn, in random order."""
-        victims = [(*ROLES, "host")[number % 4] for number in range(num_kills)]
+        """Kill every role and whole hosts in turn, in random order.
+
+        Analysers and hosts are killed while they compute.
+        """
+        victims = [("analyse", "host", "deliver", "listen")[n % 4] for n in range(num_kills)]
         self.chance.shuffle(victims)
         for role in victims:
             time.sleep(self.chance.uniform(0.1, longest_pause_seconds))
-            self.kill(self.chance.choice(sorted(self.site.hosts)), role)
+            name = self.chance.choice(sorted(self.site.hosts))
+            if role in ("analyse", "host"):
+                name = eventually(self._computing, seconds=60)
+            self.kill(name, role)
+
+    def _computing(self) -> str | None:
+        """Name a host that computes at this moment."""
+        just_now = time.monotonic() - JUST_NOW_SECONDS
+        found = {n.host for n in notes(self.site.folder) if n.mark == "at" and n.at > just_now}
+        return self.chance.choice(sorted(found)) if found else None
 
     def kill(self, name: str, role: str) -> None:
         """Kill a process of a role, or a whole host, which is started again."""
