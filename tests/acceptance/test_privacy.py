@@ -49,7 +49,7 @@ COMMANDS = (
     ("queue", "list"),
     ("queue", "list", "--json"),
     *(("queue", "show", str(job), *form) for job in (1, 2, 3, 4) for form in ((), ("--json",))),
-    ("destinations", "list"),
+    ("peers", "list"),
     ("retention", "show"),
     ("retention", "run", "--dry-run"),
     ("audit", "show"),
