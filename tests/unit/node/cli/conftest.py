@@ -1,6 +1,5 @@
 """A node that has run before: its settings, its index, and the command line on it."""
 
-import logging
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from config.log import QUIET
 from node.cli import app
 from node.engine import migrate
 from storage.database import Database
@@ -28,23 +26,6 @@ ae_title = "PACS"
 host = "127.0.0.1"
 port = 104
 """
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    """Take away the handler of a command: its stream ends with the command."""
-    names = ("", *QUIET)
-    before = {
-        name: (log.level, tuple(log.handlers))
-        for name in names
-        for log in [logging.getLogger(name)]
-    }
-    yield
-    logging.captureWarnings(capture=False)
-    for name, (level, handlers) in before.items():
-        log = logging.getLogger(name)
-        log.setLevel(level)
-        log.handlers[:] = handlers
 
 
 @pytest.fixture
