@@ -140,6 +140,8 @@ def at_work(
             NAMES,
             pacs.peer,
             net=net,
+            # a storm may hit one study again and again; who is given up is for another test
+            analysis={"max_recovery_attempts": 20},
             completion={"unknown_sender_seconds": 0.2, "quiet_after_release_seconds": 2.0},
             liveness=LIVENESS.model_dump(),
         )
@@ -213,13 +215,13 @@ def test_a_storm_of_kills_loses_nothing_and_doubles_nothing(running: Running) ->
     wanted = {images[0].StudyInstanceUID for images in studies}
     assert {uid: len(reports[uid]) for uid in wanted} == dict.fromkeys(wanted, 1)
     jobs = [job for uid in wanted if (job := running.job_of(uid))]
-    outcomes = dict(Counter(job.outcome for job in jobs))
+    assert {job.outcome for job in jobs} == {"NEGATIVE"}
     worked = notes(running.site.folder)
     begun = Counter(n.job_id for n in worked if (n.step, n.mark) == ("segment", "begin"))
     num_again = sum(begun[job.id] - 1 for job in jobs)
     assert num_again > 0  # else nobody was killed at work
     running.tell(
-        f"{NUM_STUDIES} studies, {len(storm.deaths)} kills: {len(reports)} reports of {outcomes} "
+        f"{NUM_STUDIES} studies, {len(storm.deaths)} kills: {len(reports)} reports "
         f"in {time.monotonic() - began:.0f} s, {num_again} analyses begun again, "
         f"{len(running.arrivals.repetitions())} objects sent again"
     )
