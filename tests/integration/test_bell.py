@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from node.engine import Queues, bell, migrate
+from node.engine import Queues, bell
 from node.engine.bell import Bell, Watch
 from storage.database import Database
 from tests.support.databases import database_url
@@ -18,10 +18,8 @@ VERSION = "1"
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    with database_url(tmp_path) as url:
+    with database_url(tmp_path, has_tables=True) as url:
         database = Database(url)
-        database.upgrade()
-        migrate(database)
         yield database
         database.close()
 

@@ -10,7 +10,7 @@ import pytest
 
 from config.errors import DatabaseBusyError, TakenOverError
 from config.settings import LivenessSettings
-from node.engine import Json, Queues, fence, migrate, patience, run_analyser, run_deliverer, worker
+from node.engine import Json, Queues, fence, patience, run_analyser, run_deliverer, worker
 from node.engine.liveness import Liveness
 from storage.database import Database
 from tests.support.databases import database_url
@@ -21,10 +21,8 @@ LIVENESS = LivenessSettings(beat_seconds=0.1, dead_after_seconds=1.0)
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    with database_url(tmp_path) as url:
+    with database_url(tmp_path, has_tables=True) as url:
         database = Database(url)
-        database.upgrade()
-        migrate(database)
         yield database
         database.close()
 

@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from config.settings import CompletionSettings, Settings
 from node.completion import priorities_of, sweep
-from node.engine import Queues, migrate
+from node.engine import Queues
 from storage.database import Database
 from storage.records import Priority
 from tests.integration.test_engine import Recorder, analysing
@@ -22,10 +22,8 @@ from tests.support.waiting import eventually
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    with database_url(tmp_path) as url:
+    with database_url(tmp_path, has_tables=True) as url:
         database = Database(url)
-        database.upgrade()
-        migrate(database)
         yield database
         database.close()
 

@@ -65,7 +65,17 @@ def database(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 def test_what_holds_on_sqlite_holds_on_postgresql(server: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", PARALLEL, *OF_INDEX_AND_QUEUE],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            PARALLEL,
+            "--dist",
+            "worksteal",
+            *OF_INDEX_AND_QUEUE,
+        ],
         env=os.environ | {SERVER: server},
         cwd=ROOT,
         capture_output=True,

@@ -28,12 +28,15 @@ def on_server() -> bool:
 
 
 @contextmanager
-def database_url(folder: Path) -> Iterator[str]:
-    """Give the URL of an empty database, which is removed at the end."""
+def database_url(folder: Path, *, has_tables: bool = False) -> Iterator[str]:
+    """Give the URL of a database without rows, or without tables, which is removed at the end."""
     if not on_server():
-        yield f"sqlite:///{folder / 'midline.sqlite'}"
+        path = folder / "midline.sqlite"
+        if has_tables:
+            shutil.copyfile(_empty_file(), path)
+        yield f"sqlite:///{path}"
         return
-    name = _create("template1")
+    name = _create(_template() if has_tables else "template1")
     try:
         yield _url(name)
     finally:
@@ -62,13 +65,18 @@ def url_in(folder: Path, *, like: Path | None = None) -> str:
         if not path.exists():
             shutil.copyfile(_empty_file(), path)
         return f"sqlite:///{path}"
+    if folder not in _names:
+        _names[folder] = _create(_template() if like is None else _names[like])
+    return _url(_names[folder])
+
+
+def _template() -> str:
+    """Make a database on the server with nothing but tables, once; its name."""
     if None not in _names:
         atexit.register(_drop_all)
         _names[None] = _create("template1")
         _make_tables(_url(_names[None]))
-    if folder not in _names:
-        _names[folder] = _create(_names[like])
-    return _url(_names[folder])
+    return _names[None]
 
 
 @cache

@@ -11,8 +11,7 @@ from tests.support.databases import database_url
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    with database_url(tmp_path) as url:
+    with database_url(tmp_path, has_tables=True) as url:
         database = Database(url)
-        database.upgrade()
         yield database
         database.close()

@@ -3,6 +3,7 @@
 import multiprocessing
 import sqlite3
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from config.errors import DatabaseBusyError, SettingsError, StorageError, Storag
 from storage.database import Database
 from storage.migrations import configuration
 from storage.tables import Base, StudyRow
-from tests.support.databases import on_server
+from tests.support.databases import database_url, on_server
 from tests.support.received import NOW, received
 
 only_sqlite = pytest.mark.skipif(on_server(), reason="about SQLite")
@@ -55,15 +56,12 @@ def test_states_are_kept_by_the_schema_as_well(database: Database) -> None:
         transaction.session.execute(sa.text("UPDATE study SET state = 'LOST'"))
 
 
-def test_tables_of_the_queue_are_left_alone(database: Database) -> None:
-    with database.engine.begin() as connection:
-        connection.execute(sa.text("CREATE TABLE workflow_status (id INTEGER PRIMARY KEY)"))
-    try:
+def test_tables_of_the_queue_are_left_alone(tmp_path: Path) -> None:
+    with database_url(tmp_path) as url, closing(Database(url)) as database:
+        with database.engine.begin() as connection:
+            connection.execute(sa.text("CREATE TABLE workflow_status (id INTEGER PRIMARY KEY)"))
         database.upgrade()
         assert sa.inspect(database.engine).has_table("workflow_status")
-    finally:
-        with database.engine.begin() as connection:
-            connection.execute(sa.text("DROP TABLE workflow_status"))
 
 
 def test_no_table_has_a_name_of_the_queue() -> None:
